@@ -1,0 +1,154 @@
+"""Finds the student's framework in an upload by looking at file names alone; nothing is opened and nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from milestones.contract import UnusableInput
+
+IGNORED = frozenset(
+    {
+        ".ipynb_checkpoints",
+        ".virtual_documents",
+        "__MACOSX",
+        "build",
+        "dist",
+        ".git",
+        ".venv",
+        "venv",
+        "env",
+        "site-packages",
+        "__pycache__",
+        "node_modules",
+    }
+)
+DEEPEST = 4
+# What makes a folder a framework: any of these inside it.
+SIGNS = ("core/tensor.py", "tensor.py", "foundation/tensor.py", "nn/__init__.py", "core/layers.py", "core/__init__.py")
+OTHER_LANGUAGES = {
+    ".cpp": "C++",
+    ".cc": "C++",
+    ".hpp": "C++",
+    ".cu": "CUDA",
+    ".c": "C",
+    ".rs": "Rust",
+    ".java": "Java",
+    ".js": "JavaScript",
+}
+LOOKED_FOR = (
+    "a folder named tinytorch, or one that holds core/tensor.py, tensor.py, foundation/tensor.py or nn/, "
+    f"at most {DEEPEST} folders deep, also under src/; exported notebooks; or a single .py file"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageLocation:
+    """Where the framework lies in the upload.
+
+    ``root`` is the package folder ('' when the upload itself is it); ``single`` is set instead for a one-file framework;
+    ``notebooks`` are files to export when there is no package; ``submission`` is ``submission.py``, ``weights`` the
+    ``.npz`` files of a ``weights`` folder.
+    """
+
+    root: str = ""
+    single: str = ""
+    notebooks: tuple[str, ...] = ()
+    submission: str = ""
+    weights: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_package(names: Iterable[str]) -> PackageLocation:
+    """Locate the framework among relative POSIX file names.
+
+    Rules, in order: a folder named ``tinytorch`` with any of the signs beats another folder with a sign; shallower beats
+    deeper; two equally good ones are refused rather than guessed between. Then notebooks, then a single Python file.
+
+    Raises
+    ------
+    UnusableInput: no Python framework, or two; the message says what was looked for.
+    """
+    files = sorted(name for name in names if not _ignored(name))
+    python = [name for name in files if name.endswith(".py")]
+    notebooks = tuple(name for name in files if name.endswith(".ipynb"))
+    submission = _shallowest([name for name in python if PurePosixPath(name).name == "submission.py"])
+    weights = tuple(
+        name for name in files if name.endswith(".npz") and "weights" in PurePosixPath(name).parent.parts[-1:]
+    )
+    extras = {"submission": submission, "weights": weights}
+    candidates = _candidates(python)
+    if candidates:
+        best = min(rank for rank, _ in candidates)
+        roots = [root for rank, root in candidates if rank == best]
+        if len(roots) > 1:
+            raise UnusableInput(
+                f"The upload holds {len(roots)} TinyTorch packages ({_quoted(roots)}); upload only the one to be assessed."
+            )
+        others = [root for rank, root in candidates if rank > best and not root.startswith(roots[0] + "/")]
+        notes = (f"Assessed {roots[0] or 'the upload itself'}; also found and not used: {_quoted(others)}.",) if others else ()
+        return PackageLocation(root=roots[0], notes=notes, **extras)
+    exported = notebooks or tuple(name for name in python if _looks_like_module_source(name))
+    if exported:
+        return PackageLocation(notebooks=exported, **extras)
+    plain = [name for name in python if name != submission] or ([submission] if submission else [])
+    if len(plain) == 1:
+        return PackageLocation(single=plain[0], weights=weights, submission="" if plain[0] == submission else submission)
+    raise UnusableInput(_nothing_found(files, python))
+
+
+def _ignored(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return any(part in IGNORED or part.endswith(".egg-info") for part in parts[:-1]) or parts[-1].startswith("._")
+
+
+def _candidates(python: list[str]) -> list[tuple[tuple[int, int], str]]:
+    """((rank, depth), root) of every folder that looks like the framework; a package inside another one is part of it."""
+    found: dict[str, tuple[int, int]] = {}
+    present = set(python)
+    folders = {""}
+    for name in python:
+        parts = PurePosixPath(name).parts[:-1]
+        folders.update("/".join(parts[: depth + 1]) for depth in range(min(len(parts), DEEPEST + 1)))
+    for folder in folders:
+        prefix = folder + "/" if folder else ""
+        signed = any(prefix + sign in present for sign in SIGNS)
+        named = PurePosixPath(folder).name.lower() == "tinytorch"
+        if named and (signed or any(name.startswith(prefix) for name in present)):
+            found[folder] = (0 if signed else 1, _depth(folder))
+        elif signed:
+            found[folder] = (2, _depth(folder))
+    inner = {
+        root
+        for root in found
+        for other in found
+        if root != other and (other == "" or root.startswith(other + "/")) and found[other][0] <= found[root][0]
+    }
+    return [(rank, root) for root, rank in found.items() if root not in inner]
+
+
+def _depth(folder: str) -> int:
+    return len(PurePosixPath(folder).parts)
+
+
+def _shallowest(names: list[str]) -> str:
+    return min(names, key=lambda name: (len(PurePosixPath(name).parts), name), default="")
+
+
+def _looks_like_module_source(name: str) -> bool:
+    """Course sources are called ``01_tensor.py`` or ``tensor_dev.py`` and carry nbdev export comments."""
+    stem = PurePosixPath(name).stem
+    return stem[:2].isdigit() or stem.endswith("_dev")
+
+
+def _quoted(roots: list[str]) -> str:
+    return ", ".join(root or "(the top of the upload)" for root in roots[:4])
+
+
+def _nothing_found(files: list[str], python: list[str]) -> str:
+    others = sorted({OTHER_LANGUAGES[suffix] for name in files if (suffix := PurePosixPath(name).suffix) in OTHER_LANGUAGES})
+    if python:
+        return f"No Python TinyTorch package found among {len(python)} Python files; looked for {LOOKED_FOR}."
+    seen = f" (this looks like a {' and '.join(others)} project)" if others else ""
+    return f"No Python TinyTorch package found{seen}; looked for {LOOKED_FOR}."

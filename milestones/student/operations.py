@@ -1,0 +1,70 @@
+"""The questions that the grader may ask of the sandboxed side, and the faults it may get back.
+
+Both sides import this module. A question carries, as its first array, its settings as JSON text (written by the grader,
+so it can be trusted by the inside; nothing in the other direction is ever JSON), then its arrays.
+"""
+
+import enum
+
+
+class Operation(enum.IntEnum):
+    """One question. The comment gives: settings; arrays in -> arrays out."""
+
+    LOAD = 1  # where the package lies; - -> report as text lines
+    FORWARD = 2  # component and sizes; parameters, inputs -> output
+    GRADIENT = 3  # component and sizes; parameters, inputs, upstream -> one gradient each (empty: none)
+    BUILD = 4  # which model; - -> facts (int64), report
+    LOGITS = 5  # classes, scaling; images -> float32 (n, classes)
+    PARAMETERS = 6  # -; - -> shapes (int64, rows padded with -1), values (float32, flat)
+    TRAIN_DATA = 7  # -; images uint8 (n, features), labels int64 (n,) -> number kept
+    TRAIN_SLICE = 8  # first step, steps, batch, rate, order seed; - -> losses (float64, steps)
+    TRAIN_OWN = 9  # CPU-second budget; images, labels -> -
+
+
+class Fault(enum.IntEnum):
+    """Why the student's side could not answer. A fault is an ordinary result, not trouble."""
+
+    MISSING = 1  # the component was looked for and is not there
+    NOT_IMPLEMENTED = 2  # a stub: raised NotImplementedError or returned None
+    RAISED = 3  # the student's code raised; the text is type, message and the student's own frames
+    UNSUITABLE = 4  # it answered something that is no array of numbers
+    NO_GRADIENT = 5  # forward only: there is nothing to go backward through
+    BAD_REQUEST = 6  # our own mistake
+
+
+class Fact(enum.IntEnum):
+    """Positions in the int64 vector that BUILD answers with."""
+
+    PARAMETER_COUNT = 0
+    PARAMETER_ARRAYS = 1
+    OWN_MODEL = 2
+    SUPPLIED_WEIGHTS = 3
+    OWN_TRAIN = 4
+    DENSE_ONLY = 5
+    HAS_AUTOGRAD = 6
+    INPUT_SHAPE = 7  # index into INPUT_SHAPES, or -1 where none was accepted
+    USED_SEQUENTIAL = 8
+
+
+FACTS = len(Fact)
+
+# Shapes of one image batch that a student's model may want, in the order in which they are tried.
+INPUT_SHAPES = ("flat", "channel", "plane")
+
+# Component -> class names, best first, over all generations of the course.
+COMPONENT_NAMES = {
+    "tensor": ("Tensor",),
+    "variable": ("Variable",),
+    "dense": ("Linear", "Dense"),
+    "relu": ("ReLU", "Relu", "RELU"),
+    "sigmoid": ("Sigmoid",),
+    "tanh": ("Tanh", "TanH"),
+    "softmax": ("Softmax", "SoftMax"),
+    "sequential": ("Sequential",),
+    "cross_entropy": ("CrossEntropyLoss", "CrossEntropy", "SoftmaxCrossEntropyLoss"),
+    "sgd": ("SGD",),
+}
+
+# Names under which course code keeps a layer's weight and bias.
+WEIGHT_NAMES = ("weight", "weights", "W", "w", "kernel")
+BIAS_NAMES = ("bias", "biases", "b")

@@ -1,0 +1,203 @@
+"""Loading the student's package: compile everything, import each module on its own, and report; one broken module
+never fails the others."""
+
+import importlib
+import importlib.util
+import sys
+import traceback
+import types
+from pathlib import Path
+
+# Modules in the order in which the course teaches them: a module is imported after what it builds on, so that a report
+# names the module that is broken and not the first one that imports it.
+TEACHING_ORDER = (
+    "tensor",
+    "autograd",
+    "activations",
+    "layers",
+    "dense",
+    "networks",
+    "losses",
+    "optimizers",
+    "training",
+)
+SKIPPED_FOLDERS = {
+    "__pycache__",
+    ".ipynb_checkpoints",
+    ".virtual_documents",
+    "__MACOSX",
+    "build",
+    "tests",
+    "test",
+    ".git",
+    ".venv",
+}
+MOST_MODULES = 300
+
+
+class Loaded:
+    """The student's modules after import: ``modules`` by dotted name, ``report`` as (module, status, detail) rows."""
+
+    def __init__(self, root):
+        self.root = root
+        self.modules = {}
+        self.report = []
+        self.submission_module = None
+
+    def is_students(self, thing):
+        """Whether a class or function was defined in the submission and nowhere else."""
+        module = sys.modules.get(getattr(thing, "__module__", ""), None)
+        path = getattr(module, "__file__", None) or ""
+        return path.startswith(("/submission/", "/tmp/export/", str(self.root)))  # noqa: S108 - the sandbox's own tmpfs
+
+
+def student_frames(error, root, most=6):
+    """The traceback of ``error`` in the terms of the student's own files: 'layers.py:41 in forward'."""
+    rows = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename.startswith(("/submission", "/tmp/export", str(root))):  # noqa: S108
+            short = frame.filename.removeprefix("/submission/").removeprefix("/tmp/export/")  # noqa: S108
+            rows.append(f"{short}:{frame.lineno} in {frame.name}")
+    return rows[-most:]
+
+
+def describe(error, root):
+    """One line for a person: the exception and where in the student's files it was raised."""
+    try:
+        text = str(error)
+    except BaseException:
+        text = "(its message could not be read)"
+    where = student_frames(error, root, most=3)
+    if isinstance(error, SyntaxError) and error.filename:
+        where = [f"{Path(error.filename).name}:{error.lineno}"]
+    line = f"{type(error).__name__}: {text}".strip()[:600]
+    return line + (f" (at {', '.join(where)})" if where else "")
+
+
+def load(*, base, root, name, single=None, submission=None):
+    """Import every module of the package.
+
+    Parameters
+    ----------
+    base: the folder of the upload, such as ``/submission``.
+    root: the package folder below it (the one that holds ``core/`` or ``tensor.py``), relative.
+    name: the name the package is imported by, ``tinytorch`` unless it calls itself otherwise.
+    single: a single file that is the whole framework, relative, instead of a package.
+    submission: ``submission.py``, relative, where there is one.
+    """
+    base = Path(base)
+    folder = base / root
+    loaded = Loaded(base)
+    sys.dont_write_bytecode = True
+    paths = [str(base)]
+    if folder.name == name:
+        paths.insert(0, str(folder.parent))
+    sys.path[:0] = [path for path in dict.fromkeys(paths) if path not in sys.path]
+    if single:
+        _import_file(loaded, "student_framework", base / single)
+        # Course code says ``from tinytorch.core.layers import Linear``; in a single file everything is in one room.
+    else:
+        if folder.name != name or not (folder / "__init__.py").exists():
+            _make_package(name, folder)
+        names = sorted(_module_names(folder, name), key=_teaching_position)[:MOST_MODULES]
+        broken = _compile_all(loaded, folder, name, names)
+        for dotted in names:
+            if dotted not in broken:
+                _import_module(loaded, dotted)
+        _enable_autograd(loaded)
+    if submission:
+        path = base / submission
+        sys.path.insert(0, str(path.parent))
+        loaded.submission_module = _import_file(loaded, "submission", path)
+    return loaded
+
+
+def _make_package(name, folder):
+    """Let ``import tinytorch`` find a folder that is called otherwise or has no ``__init__.py``."""
+    package = types.ModuleType(name)
+    package.__path__ = [str(folder)]
+    package.__file__ = str(folder / "__init__.py")
+    sys.modules[name] = package
+    init = folder / "__init__.py"
+    if init.exists():
+        spec = importlib.util.spec_from_file_location(name, init, submodule_search_locations=[str(folder)])
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            # A broken __init__ must not hide the modules beside it; it is reported when it is imported by name.
+            sys.modules[name] = package
+
+
+def _module_names(folder, name):
+    for path in folder.rglob("*.py"):
+        parts = path.relative_to(folder).with_suffix("").parts
+        if any(part in SKIPPED_FOLDERS or part.startswith(".") for part in parts):
+            continue
+        if not all(part.isidentifier() for part in parts) or parts[-1] in ("__main__", "setup", "conftest"):
+            continue
+        if parts[-1].startswith("test_") or parts[-1].endswith("_test"):
+            continue
+        if parts[-1] == "__init__":
+            parts = parts[:-1]
+        yield ".".join((name, *parts))
+
+
+def _teaching_position(dotted):
+    last = dotted.rsplit(".", 1)[-1]
+    return (TEACHING_ORDER.index(last) if last in TEACHING_ORDER else len(TEACHING_ORDER), dotted)
+
+
+def _compile_all(loaded, folder, name, names):
+    broken = set()
+    for dotted in names:
+        parts = dotted.split(".")[1:]
+        path = folder.joinpath(*parts).with_suffix(".py") if parts else folder / "__init__.py"
+        if not path.exists():
+            path = folder.joinpath(*parts, "__init__.py")
+        try:
+            compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        except (SyntaxError, ValueError) as error:
+            loaded.report.append((dotted, "syntax", describe(error, loaded.root)))
+            broken.add(dotted)
+        except OSError:
+            broken.add(dotted)
+    return broken
+
+
+def _import_module(loaded, dotted):
+    try:
+        loaded.modules[dotted] = importlib.import_module(dotted)
+        loaded.report.append((dotted, "ok", ""))
+    except BaseException as error:  # SystemExit and KeyboardInterrupt raised by an import are the student's as well
+        loaded.report.append((dotted, "failed", describe(error, loaded.root)))
+
+
+def _import_file(loaded, dotted, path):
+    spec = importlib.util.spec_from_file_location(dotted, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[dotted] = module
+    try:
+        compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        loaded.report.append((dotted, "syntax", describe(error, loaded.root)))
+        return None
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        loaded.report.append((dotted, "failed", describe(error, loaded.root)))
+        return None
+    loaded.modules[dotted] = module
+    loaded.report.append((dotted, "ok", ""))
+    return module
+
+
+def _enable_autograd(loaded):
+    """Later generations patch Tensor when ``enable_autograd()`` is called; calling it twice is safe there."""
+    for dotted, module in loaded.modules.items():
+        if dotted.endswith("autograd") and callable(getattr(module, "enable_autograd", None)):
+            try:
+                module.enable_autograd()
+            except BaseException as error:
+                loaded.report.append((f"{dotted}.enable_autograd", "failed", describe(error, loaded.root)))
