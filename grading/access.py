@@ -1,0 +1,205 @@
+"""Who sees what: the only road from a user to rows.
+
+The rules, in full:
+
+- A **student** sees the courses they are enrolled in, and in them their own submissions, evaluations and results.
+- A **teaching assistant** or **instructor** sees everything of the courses where they have that role.
+- A **deactivated** enrolment shows nothing. A superuser sees everything.
+
+Every ``get_…`` is built on the scoped queryset beside it and raises :class:`~django.http.Http404` for "missing" and for
+"not yours" alike, so that nobody learns from an answer what exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TypeVar
+
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+
+from grading.models import (
+    AuditEvent,
+    Course,
+    CourseMilestone,
+    CriterionScore,
+    Enrollment,
+    Evaluation,
+    MilestoneResult,
+    Person,
+    Submission,
+)
+
+Role = Enrollment.Role
+STAFF = (Role.TA, Role.INSTRUCTOR)
+Row = TypeVar("Row", bound=Model)
+
+
+def _sees_all(user: Person) -> bool:
+    return bool(user.is_active and user.is_superuser)
+
+
+def _enrolled(user: Person, course: str, roles: Collection[str] | None = None) -> Exists:
+    """Whether ``user`` has an active enrolment, in one of ``roles``, in the course that the field ``course`` names."""
+    places = Enrollment.objects.filter(course=OuterRef(course), person=user.pk, person__is_active=True, active=True)
+    return Exists(places if roles is None else places.filter(role__in=list(roles)))
+
+
+def _own_or_staff(user: Person, rows: QuerySet[Row], *, student: str, course: str) -> QuerySet[Row]:
+    """The rows that belong to ``user`` as a student, and those of courses where ``user`` is staff."""
+    if _sees_all(user):
+        return rows
+    own = Q(**{f"{student}__person": user.pk, f"{student}__active": True, f"{student}__person__is_active": True})
+    return rows.filter(own | Q(_enrolled(user, course, STAFF)))
+
+
+# --- courses ---
+
+
+def courses_for(user: Person) -> QuerySet[Course]:
+    """The courses that ``user`` takes part in, in any role."""
+    return Course.objects.all() if _sees_all(user) else Course.objects.filter(_enrolled(user, "pk"))
+
+
+def staff_courses_for(user: Person) -> QuerySet[Course]:
+    """The courses that ``user`` assists or instructs."""
+    return Course.objects.all() if _sees_all(user) else Course.objects.filter(_enrolled(user, "pk", STAFF))
+
+
+def course_for(user: Person, slug: str) -> Course:
+    """One course of :func:`courses_for`, or 404."""
+    return get_object_or_404(courses_for(user), slug=slug)
+
+
+def staff_course_for(user: Person, slug: str) -> Course:
+    """One course of :func:`staff_courses_for`, or 404."""
+    return get_object_or_404(staff_courses_for(user), slug=slug)
+
+
+def enrollment_for(user: Person, course: Course) -> Enrollment | None:
+    """The active enrolment of ``user`` in ``course``; a superuser may have none."""
+    return (
+        Enrollment.objects.filter(course=course, person=user.pk, person__is_active=True, active=True)
+        .select_related("person", "course")
+        .first()
+    )
+
+
+def require_role(user: Person, course: Course, roles: Collection[str]) -> Enrollment | None:
+    """The enrolment of ``user`` when its role is one of ``roles``, otherwise 404. A superuser passes, perhaps with None."""
+    enrollment = enrollment_for(user, course)
+    if _sees_all(user) or (enrollment is not None and enrollment.role in roles):
+        return enrollment
+    raise Http404("No such page.")
+
+
+def is_staff_of(user: Person, course: Course) -> bool:
+    """Whether ``user`` sees the whole of ``course``."""
+    enrollment = enrollment_for(user, course)
+    return _sees_all(user) or (enrollment is not None and enrollment.role in STAFF)
+
+
+def enrollments_for(user: Person, course: Course) -> QuerySet[Enrollment]:
+    """The class list for staff; a student gets their own enrolment only."""
+    rows = Enrollment.objects.filter(course=course).select_related("person", "course")
+    return rows if is_staff_of(user, course) else rows.filter(person=user.pk, person__is_active=True, active=True)
+
+
+def get_student(user: Person, course: Course, enrollment_id: int) -> Enrollment:
+    """One student's enrolment as ``user`` may see it, or 404."""
+    return get_object_or_404(enrollments_for(user, course), pk=enrollment_id, role=Role.STUDENT)
+
+
+# --- milestones ---
+
+
+def milestones_for(user: Person, course: Course) -> QuerySet[CourseMilestone]:
+    """The milestones of ``course``, for everybody in it."""
+    rows = CourseMilestone.objects.filter(course=course).select_related("course")
+    return rows if _sees_all(user) else rows.filter(_enrolled(user, "course"))
+
+
+def get_milestone(user: Person, course: Course, milestone: str) -> CourseMilestone:
+    """One milestone of ``course`` by its slug in the catalogue, or 404."""
+    return get_object_or_404(milestones_for(user, course), milestone=milestone)
+
+
+# --- submissions and evaluations ---
+
+
+def submissions_for(user: Person) -> QuerySet[Submission]:
+    """Every submission that ``user`` may see: their own, and those of courses where they are staff."""
+    rows = Submission.objects.select_related("course_milestone__course", "student__person", "student__course")
+    return _own_or_staff(user, rows, student="student", course="course_milestone__course")
+
+
+def get_submission(user: Person, submission_id: int) -> Submission:
+    """One submission of :func:`submissions_for`, or 404."""
+    return get_object_or_404(submissions_for(user), pk=submission_id)
+
+
+def evaluations_for(user: Person) -> QuerySet[Evaluation]:
+    """Every evaluation of the submissions that ``user`` may see."""
+    rows = Evaluation.objects.select_related("submission__course_milestone__course", "submission__student__person")
+    return _own_or_staff(user, rows, student="student", course="course")
+
+
+def get_evaluation(user: Person, evaluation_id: int) -> Evaluation:
+    """One evaluation of :func:`evaluations_for`, or 404."""
+    return get_object_or_404(evaluations_for(user), pk=evaluation_id)
+
+
+def may_submit(user: Person, course_milestone: CourseMilestone) -> bool:
+    """Whether ``user`` is a student here. The window, attempts and cool-down are ``grading.policy``'s."""
+    enrollment = enrollment_for(user, course_milestone.course)
+    return enrollment is not None and enrollment.role == Role.STUDENT
+
+
+def may_see_scores(user: Person, course_milestone: CourseMilestone) -> bool:
+    """Whether results of ``course_milestone`` are shown to ``user``: staff always, students unless they are held."""
+    return not course_milestone.hold_grades or is_staff_of(user, course_milestone.course)
+
+
+# --- scores ---
+
+
+def criterion_scores_for(user: Person) -> QuerySet[CriterionScore]:
+    """Every criterion score of the evaluations that ``user`` may see."""
+    rows = CriterionScore.objects.select_related(
+        "evaluation__submission__course_milestone__course", "evaluation__submission__student__person"
+    )
+    return _own_or_staff(user, rows, student="evaluation__student", course="evaluation__course")
+
+
+def get_criterion_score(user: Person, criterion_score_id: int) -> CriterionScore:
+    """One criterion score of :func:`criterion_scores_for`, or 404."""
+    return get_object_or_404(criterion_scores_for(user), pk=criterion_score_id)
+
+
+def can_override(user: Person, submission: Submission) -> bool:
+    """Whether ``user`` may mark this submission: staff of its course, and never their own work."""
+    own = submission.student.person_id == user.pk
+    return not own and is_staff_of(user, submission.course_milestone.course)
+
+
+def get_criterion_score_to_mark(user: Person, criterion_score_id: int) -> CriterionScore:
+    """One criterion score that ``user`` may override, or 404."""
+    found = get_criterion_score(user, criterion_score_id)
+    if not can_override(user, found.evaluation.submission):
+        raise Http404("No such page.")
+    return found
+
+
+def results_for(user: Person, course: Course) -> QuerySet[MilestoneResult]:
+    """The results of ``course`` that ``user`` may see: a student's own, or everybody's for staff."""
+    rows = MilestoneResult.objects.filter(course=course).select_related(
+        "enrollment__person", "course_milestone__course"
+    )
+    return _own_or_staff(user, rows, student="enrollment", course="course")
+
+
+def audit_for(user: Person, course: Course) -> QuerySet[AuditEvent]:
+    """The audit trail of ``course``, for its instructors alone."""
+    rows = AuditEvent.objects.filter(course=course).select_related("who")
+    return rows if _sees_all(user) else rows.filter(_enrolled(user, "course", [Role.INSTRUCTOR]))
