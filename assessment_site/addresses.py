@@ -1,8 +1,8 @@
 """One Redis address, spelled the two ways its users want it.
 
 redis-py (Django's cache) says ``unix:///path?db=1`` where Celery says ``redis+socket:///path?virtual_host=1``; over TCP
-both say ``redis://host:port/1``. Broker and cache use neighbouring database numbers, because clearing a cache empties its
-whole database, and the queue must survive that.
+both say ``redis://host:port/1``. Broker and cache use neighbouring database numbers, because clearing a cache empties
+its whole database, and the queue must survive that.
 """
 
 from __future__ import annotations

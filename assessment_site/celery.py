@@ -2,7 +2,8 @@
 
 import os
 
-# SIGTERM means "finish what you are doing within the soft-shutdown time, then hand it back"; Celery reads this on import.
+# SIGTERM means "finish what you are doing within the soft-shutdown time, then hand it back"; Celery reads this on
+# import.
 os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "assessment_site.settings")
 

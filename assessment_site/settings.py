@@ -1,4 +1,7 @@
-"""Settings of the site. Everything that differs between two machines comes from the environment (see ``.env.example``)."""
+"""Settings of the site.
+
+Everything that differs between two machines comes from the environment (see ``.env.example``).
+"""
 
 from __future__ import annotations
 

@@ -87,7 +87,10 @@ def enrollment_for(user: Person, course: Course) -> Enrollment | None:
 
 
 def require_role(user: Person, course: Course, roles: Collection[str]) -> Enrollment | None:
-    """The enrolment of ``user`` when its role is one of ``roles``, otherwise 404. A superuser passes, perhaps with None."""
+    """The enrolment of ``user`` when its role is one of ``roles``, otherwise 404.
+
+    A superuser passes, perhaps with None.
+    """
     enrollment = enrollment_for(user, course)
     if _sees_all(user) or (enrollment is not None and enrollment.role in roles):
         return enrollment
