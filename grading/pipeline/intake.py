@@ -1,0 +1,190 @@
+"""The first step: a file becomes a submission that waits to be evaluated, or is refused with one sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from grading import policy
+from grading.models import CourseMilestone, Enrollment, Evaluation, Submission, stored_file
+from grading.pipeline import dispatch, storable
+from milestones import archive
+from milestones.contract import UnusableInput
+from milestones.discovery import find_package
+
+CHUNK_BYTES = 1024 * 1024
+LONGEST_NAME_BYTES = 200
+
+
+class Refused(Exception):
+    """The upload is not taken; the message is one sentence for the student. Nothing was stored, no attempt is used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Received:
+    """A file that arrived whole, in a place of its own until it is accepted."""
+
+    path: Path
+    sha256: str
+    size: int
+
+
+def receive(
+    *,
+    student: Enrollment,
+    course_milestone: CourseMilestone,
+    file: BinaryIO,
+    original_name: str,
+    source: str = Submission.Source.BROWSER,
+    upload_key: str = "",
+    now: datetime | None = None,
+) -> Submission:
+    """Take ``file`` as an attempt of ``student`` at ``course_milestone``.
+
+    1. The same ``upload_key`` again (a double click, a repeated request) answers the submission it made the first time.
+    2. Refuse what the dates, attempts or cool-down forbid, and what says that it is too large, before reading a byte.
+    3. Copy the file while hashing and counting; check that it is a readable archive with a Python package in it.
+    4. Under the student's lock decide again, number the attempt, move the file to its place (named by its SHA-256) and
+       create submission and evaluation in one transaction. The workers are told after the commit.
+
+    ``file`` is a Django upload or any binary stream. Raises :class:`Refused`.
+    """
+    now = now or timezone.now()
+    upload_key = upload_key[:64] or uuid.uuid4().hex
+    name = safe_name(original_name)
+    earlier = _earlier(student, course_milestone, upload_key)
+    if earlier is not None:
+        return earlier
+    _refuse_when_closed(student, course_milestone, now)
+    announced = getattr(file, "size", None)
+    if announced is not None and announced > settings.UPLOAD_LIMIT_BYTES:
+        raise _too_large(name)
+    with _copied(file, name) as received:
+        _check_content(received.path)
+        return _accept(
+            received,
+            name=name,
+            student=student,
+            course_milestone=course_milestone,
+            source=source,
+            upload_key=upload_key,
+            now=now,
+        )
+
+
+def safe_name(original: str) -> str:
+    """The last part of what the sender calls the file: any script, no path, no control characters, a bounded length."""
+    name = re.split(r"[/\\]", storable.text(original))[-1]
+    name = "".join(character for character in name if character.isprintable()).strip()
+    if name in ("", ".", ".."):
+        return "upload"
+    stem, suffix = os.path.splitext(name)
+    suffix = suffix if len(suffix) <= 10 else ""
+    stem = stem if suffix or stem == name else name
+    room = LONGEST_NAME_BYTES - len(suffix.encode())
+    return stem.encode()[:room].decode(errors="ignore") + suffix
+
+
+def _earlier(student: Enrollment, course_milestone: CourseMilestone, upload_key: str) -> Submission | None:
+    return Submission.objects.filter(student=student, course_milestone=course_milestone, upload_key=upload_key).first()
+
+
+def _refuse_when_closed(student: Enrollment, course_milestone: CourseMilestone, now: datetime) -> None:
+    window = policy.submission_window(student, course_milestone, now=now)
+    if not window.open:
+        raise Refused(window.reason)
+
+
+def _too_large(name: str) -> Refused:
+    limit = settings.UPLOAD_LIMIT_BYTES / 1024 / 1024
+    return Refused(f"{name} is larger than {limit:.0f} MB, the most that is accepted; leave out data sets and .venv.")
+
+
+@contextlib.contextmanager
+def _copied(file: BinaryIO, name: str) -> Iterator[_Received]:
+    """Copy ``file`` into ``MEDIA_ROOT/incoming``; the copy is gone after the block unless it was moved away."""
+    incoming = Path(settings.MEDIA_ROOT) / "incoming"
+    incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A folder of its own, because a single .py file goes by its name. mkdtemp and open make it ours alone (0700, 0600).
+    with tempfile.TemporaryDirectory(dir=incoming) as folder:
+        path = Path(folder) / name
+        digest, size = hashlib.sha256(), 0
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
+            while chunk := file.read(CHUNK_BYTES):
+                size += len(chunk)
+                if size > settings.UPLOAD_LIMIT_BYTES:
+                    raise _too_large(name)
+                digest.update(chunk)
+                copy.write(chunk)
+            copy.flush()
+            os.fsync(copy.fileno())
+        yield _Received(path=path, sha256=digest.hexdigest(), size=size)
+
+
+def _check_content(path: Path) -> None:
+    try:
+        find_package(archive.read(path).files)
+    except UnusableInput as unusable:
+        raise Refused(str(unusable)) from None
+
+
+def _accept(
+    received: _Received,
+    *,
+    name: str,
+    student: Enrollment,
+    course_milestone: CourseMilestone,
+    source: str,
+    upload_key: str,
+    now: datetime,
+) -> Submission:
+    with transaction.atomic():
+        # One upload of a student at a time: numbering and attempt limits are decided here, and a second click waits.
+        locked = Enrollment.objects.select_for_update(no_key=True, of=("self",)).select_related("course")
+        student = locked.get(pk=student.pk)
+        earlier = _earlier(student, course_milestone, upload_key)
+        if earlier is not None:
+            return earlier
+        _refuse_when_closed(student, course_milestone, now)
+        _store(received)
+        attempts = Submission.objects.filter(student=student, course_milestone=course_milestone)
+        last = attempts.order_by("-attempt").values_list("attempt", flat=True).first()
+        submission = Submission.objects.create(
+            course_milestone=course_milestone,
+            student=student,
+            attempt=(last or 0) + 1,
+            original_name=name,
+            sha256=received.sha256,
+            size=received.size,
+            submitted_at=now,
+            seconds_late=policy.seconds_late(policy.dates_for(student, course_milestone), now),
+            source=source,
+            upload_key=upload_key,
+        )
+        dispatch.enqueue(Evaluation.objects.create(**dispatch.first_values(submission)))
+        return submission
+
+
+def _store(received: _Received) -> None:
+    """Move the copy to the place that its content names: atomic, durable, harmless when the file is there already."""
+    place = stored_file(received.sha256)
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.replace(received.path, place)
+    folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,236 @@
+"""Measurements have become points; here they become rows, all of them or none. And here people change points."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from grading.models import (
+    AuditEvent,
+    BenchmarkDecision,
+    CourseMilestone,
+    CriterionScore,
+    Evaluation,
+    EvaluationEvidence,
+    Override,
+    Person,
+    RubricVersion,
+)
+from grading.pipeline import results, storable
+from grading.pipeline.dispatch import Claim, ClaimLost, held
+from milestones import contract
+
+
+class InvalidMark(Exception):
+    """A mark that cannot be given; the message is one sentence for the person who gave it."""
+
+
+# --- what a run found out ---
+
+
+def publish(
+    claim: Claim,
+    result: contract.Evaluation,
+    *,
+    phases: dict[str, float] | None = None,
+    benchmark_measurement: str = "",
+    rubric_toml: str = "",
+) -> Evaluation:
+    """Store ``result`` as the outcome of ``claim``: evaluation, evidence, criteria, the student's result and the hour.
+
+    One transaction, conditional on the token: a worker whose claim was lost publishes nothing and gets
+    :class:`ClaimLost`. ``benchmark_measurement`` names the measurement whose accuracy analytics show; ``rubric_toml``
+    is the text that the points were given by; ``phases`` are seconds by name.
+    """
+    with transaction.atomic():
+        evaluation = held(claim).select_for_update(of=("self",)).select_related("submission__course_milestone").first()
+        if evaluation is None:
+            raise ClaimLost(f"evaluation {claim.evaluation_id} is not ours any more")
+        submission = evaluation.submission
+        for name, value in _evaluation_values(result, benchmark_measurement).items():
+            setattr(evaluation, name, value)
+        evaluation.phases = storable.json_value(phases or {})
+        evaluation.rubric_version = _rubric_version(submission.course_milestone, rubric_toml)
+        evaluation.state = Evaluation.State.SCORED
+        evaluation.claim = evaluation.lease_until = None
+        evaluation.finished_at = timezone.now()
+        evaluation.save()
+        EvaluationEvidence.objects.bulk_create(_evidence(evaluation, result.exhibits))
+        CriterionScore.objects.bulk_create(_criterion_scores(evaluation, result.criteria))
+        _carry_marks_over(evaluation)
+        results.count_activity(evaluation)
+        results.recompute(submission.student, submission.course_milestone)
+    return evaluation
+
+
+def _evaluation_values(result: contract.Evaluation, benchmark_measurement: str) -> dict[str, Any]:
+    headline = next((found for found in result.measurements if found.key == benchmark_measurement), None)
+    accuracy = storable.json_value(headline.value) if headline is not None and headline.kind == "accuracy" else None
+    return {
+        "score": result.score,
+        "maximum": result.maximum,
+        "level": result.level.value,
+        "benchmark_met": result.benchmark_met,
+        "needs_human": [storable.text(what) for what in result.needs_human],
+        "measurements": storable.json_value(result.measurements),
+        "diagnoses": storable.json_value(result.diagnoses),
+        "notes": storable.json_value(result.notes),
+        "log": storable.text(result.log),
+        "counts": storable.json_value(result.counts),
+        "dataset": storable.text(result.dataset)[:200],
+        "practice_data": result.practice_data,
+        "evaluator_version": result.evaluator_version[:60],
+        "cpu_seconds": result.resources.cpu_seconds,
+        "wall_seconds": result.resources.wall_seconds,
+        "peak_memory_bytes": result.resources.peak_memory_bytes,
+        "limits": storable.text(result.resources.limits),
+        "accuracy": accuracy,
+        "accuracy_n": None if accuracy is None else headline.n,
+        "accuracy_low": None if accuracy is None else storable.json_value(headline.low),
+        "accuracy_high": None if accuracy is None else storable.json_value(headline.high),
+    }
+
+
+def _evidence(evaluation: Evaluation, exhibits: tuple[contract.Exhibit, ...]) -> list[EvaluationEvidence]:
+    return [
+        EvaluationEvidence(
+            evaluation=evaluation,
+            key=exhibit.key[:100],
+            kind=exhibit.kind[:60],
+            title=storable.text(exhibit.title)[:200],
+            data=storable.json_value(exhibit.data),
+            position=position,
+        )
+        for position, exhibit in enumerate(exhibits)
+    ]
+
+
+def _criterion_scores(evaluation: Evaluation, criteria: tuple[contract.CriterionResult, ...]) -> list[CriterionScore]:
+    return [
+        CriterionScore(
+            evaluation=evaluation,
+            key=criterion.key[:100],
+            title=criterion.title[:200],
+            points=criterion.points,
+            maximum=criterion.maximum,
+            level=criterion.level.value if criterion.level else "",
+            explanation=storable.text(criterion.explanation),
+            position=position,
+        )
+        for position, criterion in enumerate(criteria)
+    ]
+
+
+def _rubric_version(course_milestone: CourseMilestone, toml: str) -> RubricVersion | None:
+    """The version that has this text, made on first sight.
+
+    Two publications at once are kept apart by the course's row.
+    """
+    if not toml:
+        return None
+    digest = hashlib.sha256(toml.encode()).hexdigest()
+    found = course_milestone.rubric_versions.filter(sha256=digest).first()
+    if found is None:
+        CourseMilestone.objects.select_for_update(no_key=True).get(pk=course_milestone.pk)
+        last = course_milestone.rubric_versions.aggregate(last=Max("version"))["last"] or 0
+        found, _ = course_milestone.rubric_versions.get_or_create(
+            sha256=digest, defaults={"version": last + 1, "toml": toml}
+        )
+    return found
+
+
+def _carry_marks_over(evaluation: Evaluation) -> None:
+    """Repeat people's latest marks on the new rows: running again must not lose what they decided about the file."""
+    before = (
+        evaluation.submission.evaluations.filter(state=Evaluation.State.SCORED)
+        .exclude(pk=evaluation.pk)
+        .order_by("-pk")
+    ).first()
+    if before is None:
+        return
+    new = {criterion.key: criterion for criterion in evaluation.criteria.all()}
+    for criterion in before.criteria.prefetch_related("overrides"):
+        mark = criterion.latest_override
+        if mark is not None and criterion.key in new:
+            successor = new[criterion.key]
+            Override.objects.create(
+                criterion_score=successor,
+                points=round(mark.points * successor.maximum / criterion.maximum, 6) if criterion.maximum else 0,
+                reason=_carried(mark.reason, before),
+                by_id=mark.by_id,
+            )
+    decision = before.benchmark_decisions.order_by("-pk").first()
+    if decision is not None:
+        BenchmarkDecision.objects.create(
+            evaluation=evaluation, met=decision.met, reason=_carried(decision.reason, before), by_id=decision.by_id
+        )
+
+
+def _carried(reason: str, before: Evaluation) -> str:
+    suffix = f" (carried over from evaluation {before.pk})"
+    return reason.split(" (carried over from evaluation ", maxsplit=1)[0] + suffix
+
+
+# --- what a person says ---
+
+
+def override(criterion_score: CriterionScore, *, points: float, reason: str, by: Person) -> Override:
+    """Mark a criterion: ``points`` from 0 to its maximum, with a reason. Both values stay visible.
+
+    Whether ``by`` may do this is decided by ``access.can_override`` before. Raises :class:`InvalidMark`.
+    """
+    reason = storable.text(reason).strip()
+    if not reason:
+        raise InvalidMark("Give a reason: it stays beside the mark, and the student reads it.")
+    # Written so that NaN is refused as well.
+    if not 0 <= points <= criterion_score.maximum:
+        raise InvalidMark(f"Points go from 0 to {criterion_score.maximum:g}.")
+    evaluation = criterion_score.evaluation
+    submission = evaluation.submission
+    with transaction.atomic():
+        # The student's result is computed from this row: lock it first, so that "before" below is what was in force.
+        type(submission.student).objects.select_for_update(no_key=True, of=("self",)).get(pk=submission.student_id)
+        current = CriterionScore.objects.prefetch_related("overrides").get(pk=criterion_score.pk)
+        mark = Override.objects.create(criterion_score=current, points=points, reason=reason, by=by)
+        AuditEvent.objects.create(
+            who=by,
+            course_id=evaluation.course_id,
+            what="override_score",
+            target=f"criterion_score {current.pk}",
+            before={"points": current.effective_points},
+            after={"points": points},
+            reason=reason,
+        )
+        results.recompute(submission.student, submission.course_milestone)
+    return mark
+
+
+def decide_benchmark(evaluation: Evaluation, *, met: bool, reason: str, by: Person) -> BenchmarkDecision:
+    """Say whether the benchmark is met, where the interval left it to a person or the measurement was wrong.
+
+    Raises :class:`InvalidMark` without a reason or for an evaluation that has no result.
+    """
+    reason = storable.text(reason).strip()
+    if not reason:
+        raise InvalidMark("Give a reason: it stays beside the decision, and the student reads it.")
+    if evaluation.state != Evaluation.State.SCORED:
+        raise InvalidMark("This evaluation has no result to decide about.")
+    submission = evaluation.submission
+    with transaction.atomic():
+        before = results.benchmark_of(evaluation)
+        decision = BenchmarkDecision.objects.create(evaluation=evaluation, met=met, reason=reason, by=by)
+        AuditEvent.objects.create(
+            who=by,
+            course_id=evaluation.course_id,
+            what="decide_benchmark",
+            target=f"evaluation {evaluation.pk}",
+            before={"benchmark_met": before},
+            after={"benchmark_met": met},
+            reason=reason,
+        )
+        results.recompute(submission.student, submission.course_milestone)
+    return decision

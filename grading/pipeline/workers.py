@@ -1,0 +1,58 @@
+"""Which workers live, as they say themselves in Redis every few seconds. Only estimates and the batch rule read it."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import redis
+import structlog
+from django.conf import settings
+
+log = structlog.get_logger(__name__)
+
+KEY = "tinytorch:workers"
+#: A worker that was not heard of for this long (seconds) is not counted any more.
+SILENCE = 30.0
+
+
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(settings.CACHES["default"]["LOCATION"], socket_timeout=3, socket_connect_timeout=3)
+
+
+def announce(name: str, slots: int) -> None:
+    """Say that the worker ``name`` lives and has ``slots`` slots. Redis being away is nobody's trouble."""
+    try:
+        with _redis() as client:
+            client.hset(KEY, name, json.dumps({"slots": slots, "at": time.time()}))
+    except redis.RedisError as trouble:
+        log.warning("worker_not_announced", trouble=str(trouble))
+
+
+def withdraw(name: str) -> None:
+    """Say that the worker ``name`` stops."""
+    try:
+        with _redis() as client:
+            client.hdel(KEY, name)
+    except redis.RedisError as trouble:
+        log.warning("worker_not_withdrawn", trouble=str(trouble))
+
+
+def live() -> dict[str, int]:
+    """Name -> slots of every worker heard of lately; empty when there is none or Redis is away."""
+    try:
+        with _redis() as client:
+            said = client.hgetall(KEY)
+    except redis.RedisError:
+        return {}
+    workers = {}
+    for name, text in said.items():
+        entry = json.loads(text)
+        if time.time() - entry["at"] < SILENCE:
+            workers[name.decode()] = int(entry["slots"])
+    return workers
+
+
+def live_slots() -> int:
+    """Evaluations that can run at the same time; what this machine would have when no worker is heard."""
+    return sum(live().values()) or settings.WORKER_SLOTS

@@ -1,0 +1,77 @@
+"""The doors through which Celery comes in. A message carries nothing: the database says what there is to do."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from types import FrameType
+from typing import Any
+
+import structlog
+from billiard import current_process
+from celery import shared_task
+from celery.signals import heartbeat_sent, worker_init, worker_process_init, worker_ready, worker_shutdown
+from django.conf import settings
+
+from grading.pipeline import dispatch, evaluation, workers
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name="grading.tasks.wake")
+def wake() -> None:
+    """Claim the fairest waiting evaluation and carry it out; then pass the word on while more is waiting."""
+    claim = dispatch.claim(worker=f"{socket.gethostname()} {current_process().name}")
+    if claim is None:
+        return
+    try:
+        evaluation.run(claim)
+    finally:
+        if dispatch.work_waits():
+            dispatch.ping()
+
+
+@shared_task(name="grading.tasks.sweep")
+def sweep() -> None:
+    """Heal what a lost worker or a lost message left behind."""
+    dispatch.sweep()
+
+
+# --- a worker's life ---
+
+
+@worker_init.connect
+def _prove_the_sandbox(sender: Any, **_: Any) -> None:
+    """Fail closed: a worker whose sandbox does not hold takes no work, and says why."""
+    from milestones.sandbox import probe
+
+    report = probe.probe()
+    if not report.ok:
+        raise SystemExit(f"This worker takes no work, because its sandbox does not hold: {report}")
+    log.info("sandbox_holds", report=str(report))
+
+
+@worker_ready.connect
+@heartbeat_sent.connect
+def _say_that_it_lives(sender: Any, **_: Any) -> None:
+    workers.announce(_name_of(sender), settings.WORKER_SLOTS)
+
+
+@worker_shutdown.connect
+def _say_that_it_stops(sender: Any, **_: Any) -> None:
+    workers.withdraw(_name_of(sender))
+
+
+def _name_of(sender: Any) -> str:
+    """Consumer, heart and worker all know the worker's name, each under its own attribute."""
+    return getattr(sender, "hostname", None) or sender.eventer.hostname
+
+
+@worker_process_init.connect
+def _stop_politely(**_: Any) -> None:
+    """When the soft-shutdown time is over, Celery sends SIGTERM to this process: give the evaluation back, then end."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise evaluation.WorkerStops
+
+    signal.signal(signal.SIGTERM, stop)
