@@ -26,7 +26,7 @@ IGNORED = frozenset(
 )
 DEEPEST = 4
 # What makes a folder a framework: any of these inside it.
-SIGNS = ("core/tensor.py", "tensor.py", "foundation/tensor.py", "nn/__init__.py", "core/layers.py", "core/__init__.py")
+SIGNS = ("core/tensor.py", "tensor.py", "foundation/tensor.py", "nn/__init__.py", "core/layers.py")
 OTHER_LANGUAGES = {
     ".cpp": "C++",
     ".cc": "C++",
@@ -87,14 +87,20 @@ def find_package(names: Iterable[str]) -> PackageLocation:
                 f"The upload holds {len(roots)} TinyTorch packages ({_quoted(roots)}); upload only the one to be assessed."
             )
         others = [root for rank, root in candidates if rank > best and not root.startswith(roots[0] + "/")]
-        notes = (f"Assessed {roots[0] or 'the upload itself'}; also found and not used: {_quoted(others)}.",) if others else ()
+        notes = (
+            (f"Assessed {roots[0] or 'the upload itself'}; also found and not used: {_quoted(others)}.",)
+            if others
+            else ()
+        )
         return PackageLocation(root=roots[0], notes=notes, **extras)
     exported = notebooks or tuple(name for name in python if _looks_like_module_source(name))
     if exported:
         return PackageLocation(notebooks=exported, **extras)
     plain = [name for name in python if name != submission] or ([submission] if submission else [])
     if len(plain) == 1:
-        return PackageLocation(single=plain[0], weights=weights, submission="" if plain[0] == submission else submission)
+        return PackageLocation(
+            single=plain[0], weights=weights, submission="" if plain[0] == submission else submission
+        )
     raise UnusableInput(_nothing_found(files, python))
 
 
@@ -147,7 +153,9 @@ def _quoted(roots: list[str]) -> str:
 
 
 def _nothing_found(files: list[str], python: list[str]) -> str:
-    others = sorted({OTHER_LANGUAGES[suffix] for name in files if (suffix := PurePosixPath(name).suffix) in OTHER_LANGUAGES})
+    others = sorted(
+        {OTHER_LANGUAGES[suffix] for name in files if (suffix := PurePosixPath(name).suffix) in OTHER_LANGUAGES}
+    )
     if python:
         return f"No Python TinyTorch package found among {len(python)} Python files; looked for {LOOKED_FOR}."
     seen = f" (this looks like a {' and '.join(others)} project)" if others else ""

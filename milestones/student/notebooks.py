@@ -17,7 +17,9 @@ def cells_of(path):
             return ["".join(cell["source"]) for cell in cells if cell.get("cell_type") == "code"]
         parts = re.split(r"^# %%(.*)$", text, flags=re.M)
         # parts: text before the first cell, then (header, body) pairs; markdown cells say so in their header.
-        return [parts[0]] + [body for head, body in zip(parts[1::2], parts[2::2], strict=False) if "[markdown]" not in head]
+        return [parts[0]] + [
+            body for head, body in zip(parts[1::2], parts[2::2], strict=False) if "[markdown]" not in head
+        ]
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return []
 

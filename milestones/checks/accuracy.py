@@ -1,0 +1,353 @@
+"""Classification accuracy on images the student has never seen, with supplied weights or after training in the sandbox.
+
+Labels of measured images never leave this side. When the platform has the model trained, the classes are renamed by a
+derangement (no class keeps its name) and, for dense networks, the pixels are permuted: stored answers become useless.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milestones import reference
+from milestones.checks.outcome import accuracy, check, failed
+from milestones.contract import Check, Exhibit, Measurement, Status
+from milestones.lab import LADDER, Lab
+from milestones.proxy import ModelFacts, Student
+from milestones.sandbox.session import StudentSide
+
+FIRST_LOOK = LADDER[0]
+PROBE_IMAGES = 500
+TRAINING_LOOKS = 10
+SHOWN_MISTAKES = 24
+# Of the group's budget, the part that training may plan to use; measuring and margin get the rest.
+TRAINING_SHARE = 0.7
+UNSEEN_ADVANTAGE = 0.03
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The standard training: sizes of the network, images per step, learning rate of plain SGD, steps."""
+
+    sizes: tuple[int, ...]
+    batch: int
+    rate: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class View:
+    """How images and classes were renamed for one model: predictions are read back through it."""
+
+    pixels: NDArray[np.int64] | None
+    classes: NDArray[np.int64]
+
+    def images(self, images: NDArray) -> NDArray:
+        return images if self.pixels is None else images[:, self.pixels]
+
+    def labels(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self.classes[labels]
+
+
+def derangement(count: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """A random permutation of ``count`` >= 2 classes in which no class keeps its name (by rejection, about e tries)."""
+    while True:
+        names = random.permutation(count)
+        if (names != np.arange(count)).all():
+            return names
+
+
+def answers_right(scores: NDArray, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows name the right class. A row with NaN or infinity, or with a tie for its maximum, is wrong."""
+    finite = np.isfinite(scores).all(axis=1)
+    best = np.where(finite, scores.argmax(axis=1), -1)
+    top = np.where(finite, scores.max(axis=1, initial=-np.inf), 0.0)
+    ties = (scores == top[:, None]).sum(axis=1) > 1
+    return finite & ~ties & (best == labels)
+
+
+def mnist_accuracy_of(recipe: Recipe) -> Check:
+    """The check that measures the assessed model on MNIST test images, after training it where no weights are supplied."""
+
+    @check("mnist_accuracy", "Accuracy on unseen MNIST digits")
+    def mnist_accuracy(student: Student, lab: Lab) -> list[Measurement]:
+        data = lab.datasets.mnist()
+        trial = Trial(student, lab, recipe, data.train_images, data.train_labels, data.test_images, data.test_labels)
+        return trial.run("mnist_accuracy", mnist_accuracy.title)
+
+    return mnist_accuracy
+
+
+class Trial:
+    """One model's way from being built to a measured accuracy.
+
+    1. Build; look at a few unseen images: an untrained model must be at chance.
+    2. Supplied weights: measure them, on images of slightly changed brightness. Otherwise train: by the student's own
+       ``train``, or by the standard recipe, in slices with a look at unseen images in between.
+    3. Measure: as many unseen images as the CPU budget allows, more where the mark lies inside the interval.
+    """
+
+    def __init__(
+        self,
+        student: Student,
+        lab: Lab,
+        recipe: Recipe,
+        train_images: NDArray[np.uint8],
+        train_labels: NDArray[np.int64],
+        test_images: NDArray[np.uint8],
+        test_labels: NDArray[np.int64],
+    ) -> None:
+        self.student = student
+        self.lab = lab
+        self.recipe = recipe
+        self.train_images = train_images.reshape(len(train_images), -1)
+        self.train_labels = train_labels
+        self.test_images = test_images.reshape(len(test_images), -1)
+        self.test_labels = test_labels
+        self.classes = recipe.sizes[-1]
+        self.order = lab.random("order of unseen images").permutation(len(test_labels))
+        self.view = View(None, np.arange(self.classes))
+        self.brightness: NDArray[np.float32] | None = None
+        self.curve: list[tuple[int, float]] = []
+        self.manner = ""
+        self.extra: list[Measurement] = []
+
+    def run(self, key: str, title: str) -> list[Measurement]:
+        facts = self.student.build(self.recipe.sizes)
+        before = float(self._look_at(self.order[:FIRST_LOOK])[0].mean())
+        learnt = before > 0.3
+        try:
+            if facts.supplied_weights or learnt:
+                self._use_supplied()
+            elif facts.own_train:
+                self._train_own(facts)
+            elif facts.has_autograd:
+                self._train(facts)
+            else:
+                return [self._cannot_learn(key, title, before)]
+            measured = self._measure(key, title, before, supplied=facts.supplied_weights or learnt)
+        except StudentSide as error:
+            measured = self._not_measurable(key, title, error, before)
+        return [*self.extra, measured]
+
+    # -- ways to a trained model -------------------------------------------------------------------------------------
+
+    def _use_supplied(self) -> None:
+        self.manner = "supplied weights"
+        self.brightness = self.lab.random("brightness").uniform(0.9, 1.1, size=len(self.test_labels)).astype(np.float32)
+        sample = self.lab.random("training images looked at").choice(len(self.train_labels), 1000, replace=False)
+        scores = self.student.logits(_scaled(self.train_images[sample]), classes=self.classes)
+        right = int(answers_right(scores, self.train_labels[sample]).sum())
+        self.extra.append(
+            accuracy(
+                "training_image_accuracy",
+                "Accuracy on training images",
+                right=right,
+                n=len(sample),
+                mark=None,
+                message="Measured beside the unseen images: a model should not do better on what it has never seen.",
+            )
+        )
+
+    def _rename(self, *, dense_only: bool) -> None:
+        random = self.lab.random("derangement")
+        pixels = random.permutation(self.test_images.shape[1]) if dense_only else None
+        self.view = View(pixels, derangement(self.classes, random))
+
+    def _training_data(self, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        chosen = self.lab.random("order of training images").permutation(len(self.train_labels))[:count]
+        images = np.ascontiguousarray(self.view.images(self.train_images[chosen]))
+        return images, self.view.labels(self.train_labels[chosen])
+
+    def _train_own(self, facts: ModelFacts) -> None:
+        self._rename(dense_only=facts.dense_only)
+        self.manner = "your own train()"
+        images, labels = self._training_data(len(self.train_labels))
+        self.student.train_own(images, labels, budget=self.student.cpu_seconds_left * TRAINING_SHARE)
+
+    def _train(self, facts: ModelFacts) -> None:
+        """The standard recipe in slices; how many steps is settled after a short probe of the speed, then replayed."""
+        recipe, lab = self.recipe, self.lab
+        self._rename(dense_only=facts.dense_only)
+        images, labels = self._training_data(min(len(self.train_labels), recipe.steps * recipe.batch))
+        self.student.train_data(images, labels)
+        self._look(0)
+        slow_from = self.student.cpu_seconds_used
+        probe = 10
+        self._slice(0, probe)
+        each = max((self.student.cpu_seconds_used - slow_from) / probe, 1e-6)
+        affordable = self.student.cpu_seconds_left * TRAINING_SHARE / each
+        # A factor of two for a busier machine: the recipe's steps if they fit twice, else what does.
+        steps = lab.settle_exactly(
+            "training_steps", recipe.steps if affordable >= 2 * recipe.steps else max(int(affordable / 2), probe)
+        )
+        done = probe
+        for look in range(1, TRAINING_LOOKS + 1):
+            until = max(done, round(steps * look / TRAINING_LOOKS))
+            if until > done:
+                self._slice(done, until - done)
+                done = until
+                self._look(done * recipe.batch)
+
+    def _slice(self, first: int, steps: int) -> None:
+        _, self.manner = self.student.train_slice(
+            first=first,
+            steps=steps,
+            batch=self.recipe.batch,
+            rate=self.recipe.rate,
+            order=self.lab.public_seed("order of later passes"),
+        )
+
+    def _look(self, images_seen: int) -> None:
+        """Loss on unseen images, computed here: the curve is live and can be trusted."""
+        probe = self.order[-PROBE_IMAGES:]
+        scores = self.student.logits(self._inputs(probe), classes=self.classes).astype(np.float64)
+        labels = self.view.labels(self.test_labels[probe])
+        loss = reference.cross_entropy(scores, labels) if np.isfinite(scores).all() else float("inf")
+        self.curve.append((images_seen, round(loss, 4) if np.isfinite(loss) else 1e9))
+        self.lab.show_curve(self.curve)
+
+    # -- measuring ---------------------------------------------------------------------------------------------------
+
+    def _inputs(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        images = _scaled(self.view.images(self.test_images[indices]))
+        return images if self.brightness is None else np.clip(images * self.brightness[indices, None], 0.0, 1.0)
+
+    def _look_at(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """Which of these unseen images are read rightly, and the scores that say so."""
+        scores = self.student.logits(self._inputs(indices), classes=self.classes)
+        return answers_right(scores, self.view.labels(self.test_labels[indices])), scores
+
+    def _measure(self, key: str, title: str, before: float, *, supplied: bool) -> Measurement:
+        lab, available = self.lab, len(self.test_labels)
+        started = self.student.cpu_seconds_used
+        first = self._look_at(self.order[:FIRST_LOOK])
+        each = max((self.student.cpu_seconds_used - started) / FIRST_LOOK, 1e-7)
+        replayed = lab.is_replay("test_images")
+        n = min(lab.settle("test_images", self.student.cpu_seconds_left * 0.8 / each), available)
+        if n < 2_000:
+            # Few images are a lottery that attempts could be spent on: the draw stays the same for this student and package.
+            self.order = lab.student_random("order of unseen images").permutation(available)
+            first = self._look_at(self.order[:FIRST_LOOK])
+        right, scores = self._extend(*first, n)
+        mark = lab.mark
+        while mark is not None and not replayed and n < min(LADDER[-1], available):
+            measured = accuracy(key, title, right=int(right.sum()), n=n, mark=mark, message="")
+            more = next(step for step in (*LADDER, available) if step > n)
+            if measured.status is not Status.BORDERLINE or self.student.cpu_seconds_left * 0.8 < (more - n) * each:
+                break
+            right, scores = self._extend(right, scores, more)
+            n = lab.counts["test_images"] = more
+        labels = self.test_labels[self.order[:n]]
+        self._exhibit(right, scores, labels)
+        return self._verdict(key, title, right, scores, labels, before, supplied=supplied)
+
+    def _extend(self, right: NDArray, scores: NDArray, n: int) -> tuple[NDArray, NDArray]:
+        if n <= len(right):
+            return right[:n], scores[:n]
+        more_right, more_scores = self._look_at(self.order[len(right) : n])
+        return np.concatenate([right, more_right]), np.concatenate([scores, more_scores])
+
+    def _verdict(
+        self, key: str, title: str, right: NDArray, scores: NDArray, labels: NDArray, before: float, *, supplied: bool
+    ) -> Measurement:
+        n, share = len(right), float(right.mean())
+        predicted = self._predicted(scores)
+        counts = np.bincount(predicted[predicted >= 0], minlength=self.classes)
+        evidence: dict[str, Any] = {
+            "manner": self.manner,
+            "supplied": supplied,
+            "accuracy_before": round(before, 4),
+            "training_steps": self.lab.counts.get("training_steps"),
+            "classes_predicted": int((counts > 0).sum()),
+            "not_finite": int((~np.isfinite(scores).all(axis=1)).sum()),
+            "curve_end": self.curve[-1][1] if self.curve else None,
+        }
+        if supplied:
+            seen = self.extra[-1].value or 0.0
+            evidence["training_image_accuracy"] = round(seen, 4)
+            evidence["better_on_unseen"] = share > seen + UNSEEN_ADVANTAGE
+        measured = accuracy(key, title, right=int(right.sum()), n=n, mark=self.lab.mark, message="", evidence=evidence)
+        interval = f"95 % interval {measured.low:.1%} to {measured.high:.1%}"
+        words = f"{share:.2%} of {n:,} unseen digits ({interval}), with {self.manner}."
+        if measured.status is Status.BORDERLINE:
+            words += f" The mark {self.lab.mark:.0%} lies inside the interval: a person decides."
+        return replace(measured, message=words)
+
+    def _predicted(self, scores: NDArray) -> NDArray[np.int64]:
+        """Predicted classes under their true names; -1 where the row is not finite."""
+        back = np.argsort(self.view.classes)
+        return np.where(np.isfinite(scores).all(axis=1), back[scores.argmax(axis=1)], -1)
+
+    def _exhibit(self, right: NDArray, scores: NDArray, labels: NDArray) -> None:
+        predicted = self._predicted(scores)
+        matrix = np.zeros((self.classes, self.classes), dtype=int)
+        known = predicted >= 0
+        np.add.at(matrix, (labels[known], predicted[known]), 1)
+        self.lab.exhibit(
+            Exhibit(
+                key="confusion",
+                kind="confusion_matrix",
+                title="Which digits are taken for which?",
+                data=matrix.tolist(),
+            )
+        )
+        if len(self.curve) > 1:
+            self.lab.exhibit(
+                Exhibit(
+                    key="learning_curve",
+                    kind="curve",
+                    title="Does the loss on unseen images fall during training?",
+                    data={
+                        "x": [x for x, _ in self.curve],
+                        "y": [y for _, y in self.curve],
+                        "x_unit": "images",
+                        "y_unit": "nats",
+                    },
+                )
+            )
+        wrong = np.flatnonzero(~right)[:SHOWN_MISTAKES]
+        if len(wrong):
+            side = round(self.test_images.shape[1] ** 0.5)
+            self.lab.exhibit(
+                Exhibit(
+                    key="mistakes",
+                    kind="image_grid",
+                    title="Which digits were read wrongly?",
+                    data=[
+                        {
+                            "pixels": self.test_images[self.order[i]].reshape(side, side).tolist(),
+                            "is": int(labels[i]),
+                            "read_as": int(predicted[i]),
+                        }
+                        for i in wrong
+                    ],
+                )
+            )
+
+    # -- no measurement ----------------------------------------------------------------------------------------------
+
+    def _cannot_learn(self, key: str, title: str, before: float) -> Measurement:
+        return Measurement(
+            key=key,
+            title=title,
+            kind="accuracy",
+            status=Status.MISSING,
+            value=0.0,
+            passed=False,
+            message="The package has no autograd to train with and no trained weights were supplied; add weights/*.npz, "
+            "or a submission.py whose build_model() returns the trained model.",
+            evidence={"accuracy_before": round(before, 4), "no_way_to_learn": True},
+        )
+
+    def _not_measurable(self, key: str, title: str, error: StudentSide, before: float) -> Measurement:
+        measurement = failed(key, title, error, kind="accuracy")
+        evidence = {**measurement.evidence, "accuracy_before": round(before, 4), "manner": self.manner}
+        return replace(measurement, evidence=evidence)
+
+
+def _scaled(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return images.astype(np.float32) / np.float32(255)

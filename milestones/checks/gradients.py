@@ -1,0 +1,83 @@
+"""Gradients of single layers against the reference."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from milestones import reference
+from milestones.checks.layers import dense_layer
+from milestones.checks.outcome import cases, check, information
+from milestones.contract import Measurement
+from milestones.lab import Comparison, Lab, compare
+from milestones.proxy import Student
+from milestones.sandbox.session import StudentFault
+from milestones.student.operations import Fault
+
+
+@check("dense_gradient", "Gradients of the dense layer")
+def dense_gradient(student: Student, lab: Lab) -> Measurement:
+    """Gradients by inputs, weight and bias. A forward-only package is told so; where this counts, a rubric says."""
+    random = lab.random("dense_gradient")
+    comparisons: list[tuple[str, Comparison]] = []
+    unsummed, missing = [], set()
+    factors: dict[str, list[float]] = {}
+    for items, inputs, outputs in ((4, 5, 3), (8, 6, 6)):
+        x, weight = random.normal(size=(items, inputs)), random.normal(size=(inputs, outputs))
+        bias, upstream = random.normal(size=outputs), random.normal(size=(items, outputs))
+        try:
+            answers = student.gradient(dense_layer(inputs, outputs, bias=True), x, upstream, [weight, bias])
+        except StudentFault as fault:
+            if fault.code == Fault.NO_GRADIENT:
+                return information(
+                    "dense_gradient",
+                    dense_gradient.title,
+                    f"Forward only: {fault.text}.",
+                    evidence={"forward_only": True},
+                )
+            raise
+        expected = reference.dense_gradients(x, weight, upstream)
+        for name, answer, truth in zip(("inputs", "weight", "bias"), answers, expected, strict=True):
+            if answer.size == 0:
+                missing.add(name)
+                continue
+            # Weights may be stored (out, in); then so is their gradient.
+            flipped = name == "weight" and answer.shape == truth.T.shape and not compare(answer, truth).equal
+            comparison = compare(answer.T if flipped else answer, truth)
+            if name == "bias":
+                unsummed.append(_is_unsummed(answer, upstream, truth))
+                comparison = compare(answer.reshape(truth.shape), truth) if answer.size == truth.size else comparison
+            comparisons.append((f"gradient of the {name}, batch {items}", comparison))
+            if comparison.same_shape and not comparison.equal:
+                factors.setdefault(name, []).append(_constant_factor(answer.T if flipped else answer, truth))
+    if not comparisons:
+        return information(
+            "dense_gradient",
+            dense_gradient.title,
+            "Forward only: no gradient arrived.",
+            evidence={"forward_only": True},
+        )
+    return cases(
+        "dense_gradient",
+        dense_gradient.title,
+        comparisons,
+        evidence={
+            "bias_unsummed": bool(unsummed) and all(unsummed),
+            "missing": sorted(missing),
+            "factors": {name: values[0] for name, values in factors.items() if _agree(values)},
+        },
+    )
+
+
+def _is_unsummed(answer: np.ndarray, upstream: np.ndarray, truth: np.ndarray) -> bool:
+    """Whether the bias gradient still has the batch in it: of the batch's shape, and right once it is summed."""
+    return answer.shape == upstream.shape and compare(answer.sum(axis=0), truth).equal
+
+
+def _constant_factor(answer: np.ndarray, truth: np.ndarray) -> float:
+    """c where answer = c × truth throughout, NaN where there is no such c."""
+    scale = float((answer.astype(np.float64) * truth).sum() / (truth * truth).sum())
+    return scale if abs(scale) > 1e-9 and compare(answer, truth * scale, tolerance=1e-4).equal else float("nan")
+
+
+def _agree(values: list[float]) -> bool:
+    return bool(np.isfinite(values).all())

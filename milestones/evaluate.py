@@ -1,0 +1,300 @@
+"""One evaluation from file to result: read the upload, ask the sandboxed code group by group, diagnose, score.
+
+The command line, the workers and the tests call this same function. It knows nothing of who asked.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from milestones import __version__, archive, registry, rubric
+from milestones.checks.outcome import failed, not_run, sentence_of
+from milestones.contract import (
+    Check,
+    Evaluation,
+    Group,
+    Measurement,
+    Milestone,
+    Progress,
+    Resources,
+    Status,
+)
+from milestones.datasets.store import open_store
+from milestones.diagnosis import diagnose
+from milestones.discovery import PackageLocation, find_package
+from milestones.lab import Lab
+from milestones.proxy import Student
+from milestones.sandbox.session import Sandbox, SandboxLimits, StudentSide, Usage
+from milestones.sandbox.tools import run_tool
+from milestones.source import Source
+
+LOG_BYTES = 64 * 1024
+# Reasons for a person to look that a measurement's evidence can give.
+HUMAN_REASONS = {"better_on_unseen": "the supplied weights do better on unseen images than on training images"}
+
+
+def inspect(path: Path) -> tuple[archive.Upload, PackageLocation]:
+    """Read an upload and find the framework in it, running nothing.
+
+    Raises UnusableInput with one clear sentence where it can't be assessed.
+    """
+    upload = archive.read(path)
+    return upload, find_package(upload.files)
+
+
+def evaluate(
+    milestone: str | int | Milestone,
+    path: Path,
+    *,
+    seed: int | None = None,
+    datasets: Path | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    counts: Mapping[str, int] | None = None,
+    identity: bytes = b"",
+    benchmark_mark: float | None = None,
+    time_factor: float = 1.0,
+    bare: bool = False,
+) -> Evaluation:
+    """Assess the framework at ``path`` (archive, folder or file) on one milestone.
+
+    Parameters
+    ----------
+    seed: of every random draw; fresh from ``secrets`` unless given. The same seed and counts give the same score.
+    datasets: folder of data sets; ``DATASETS_DIR`` unless given; practice data where there is none.
+    on_progress: called at every step and about four times a second while the sandbox works; what it raises ends the
+        evaluation and goes through.
+    counts: sizes that an earlier run of this evaluation settled on, replayed.
+    identity: secret per student, fixes small draws over attempts.
+    benchmark_mark: a course's own mark instead of the rubric's.
+    time_factor: multiplies CPU budgets (accommodations).
+    bare: without a sandbox, for measuring its cost and for a student's own machine.
+
+    Raises
+    ------
+    UnusableInput: the upload can't be assessed. OurTrouble: our own machinery failed. KeyError: no such milestone.
+    """
+    milestone = milestone if isinstance(milestone, Milestone) else registry.get(milestone)
+    started = time.monotonic()
+    upload, location = inspect(path)
+    run = _Run(
+        milestone=milestone,
+        upload=upload,
+        location=location,
+        lab=Lab(
+            seed=secrets.randbits(62) if seed is None else seed,
+            datasets=open_store(datasets),
+            identity=identity,
+            package_digest=upload.digest,
+            counts=counts,
+            mark=milestone.rubric.benchmark.mark if benchmark_mark is None else benchmark_mark,
+        ),
+        report=on_progress or (lambda progress: None),
+        time_factor=time_factor,
+        bare=bare,
+    )
+    with tempfile.TemporaryDirectory(prefix="tinytorch-upload-") as folder:
+        run.folder = archive.write(upload, Path(folder) / "submission")
+        try:
+            run.all_groups()
+        finally:
+            archive.remove(run.folder)
+    return run.result(wall_seconds=time.monotonic() - started, mark=benchmark_mark)
+
+
+@dataclass
+class _Run:
+    """The state of one evaluation while it goes through its groups."""
+
+    milestone: Milestone
+    upload: archive.Upload
+    location: PackageLocation
+    lab: Lab
+    report: Callable[[Progress], None]
+    time_factor: float
+    bare: bool
+    folder: Path = Path()
+    measurements: list[Measurement] = field(default_factory=list)
+    usages: list[Usage] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+    states: dict[str, str | None] = field(default_factory=dict)
+    curve: tuple[tuple[int, float], ...] = ()
+    unusable: str = ""
+
+    def __post_init__(self) -> None:
+        self.checks = [check for group in self.milestone.groups for check in group.checks]
+        self.states = {check.key: None for check in self.checks}
+        self.lab.on_curve = self._show_curve
+        self._now = ("", "")
+
+    # -- progress ----------------------------------------------------------------------------------------------------
+
+    def _tell(self, phase: str | None = None, message: str = "") -> None:
+        if phase is not None:
+            self._now = (phase, message)
+        done = sum(state is not None for state in self.states.values())
+        self.report(
+            Progress(
+                phase=self._now[0],
+                message=self._now[1],
+                checks=tuple((check.key, check.title, self.states[check.key]) for check in self.checks),
+                curve=self.curve,
+                done=done / max(len(self.states), 1),
+            )
+        )
+
+    def _show_curve(self, points: tuple[tuple[int, float], ...]) -> None:
+        self.curve = points
+        self._tell()
+
+    # -- groups ------------------------------------------------------------------------------------------------------
+
+    def all_groups(self) -> None:
+        for group in self.milestone.groups:
+            budget = group.cpu_seconds * self.time_factor
+            if not group.executes_student_code:
+                self._static_group(group, budget)
+            elif self.unusable:
+                for check in group.checks:
+                    self._record(check, [not_run(check.key, check.title, self.unusable)])
+            else:
+                self._executing_group(group, budget)
+
+    def _executing_group(self, group: Group, budget: float) -> None:
+        limits = {"memory_bytes": group.memory_bytes}
+        student = Student(
+            open_sandbox=lambda seconds: Sandbox(
+                self.folder, limits=SandboxLimits(cpu_seconds=seconds, **limits), bare=self.bare
+            ),
+            location=self.location,
+            cpu_seconds=budget,
+            seed=self.lab.public_seed(group.key),
+            on_wait=self._tell,
+        )
+        spent_on: Check | None = None
+        try:
+            for position, check in enumerate(group.checks):
+                self._tell(group.title, check.title)
+                if spent_on is not None:
+                    reason = f"the {budget:.0f} CPU seconds of this group were spent on “{spent_on.title}”"
+                    self._record(check, [not_run(check.key, check.title, reason)])
+                    continue
+                if position == 0:
+                    self._load(student, check)
+                if self.unusable:
+                    self._record(check, [self._unusable(check)])
+                    continue
+                self._record(check, self._run_check(check, student))
+                if student.out_of_time:
+                    spent_on = check
+        finally:
+            student.close()
+            self.usages += student.usages
+            self.logs += student.logs
+
+    def _load(self, student: Student, first: Check) -> None:
+        """Import the package; one without a usable Tensor ends the evaluation of everything that executes it."""
+        try:
+            report = student.load()
+        except StudentSide as error:
+            self.unusable = f"the package can't be imported ({sentence_of(error)})"
+            self._import_failure = failed(first.key, first.title, error)
+            return
+        if not report.usable:
+            broken = {**report.syntax, **report.failed}
+            reason = next((f"{name}: {why}" for name, why in broken.items()), "no class named Tensor was found")
+            if first.key == "package_import":
+                self._record(first, self._run_check(first, student))
+            self.unusable = f"the package can't be used ({reason})"
+
+    def _unusable(self, check: Check) -> Measurement:
+        if check.key == "package_import":
+            recorded = next((m for m in self.measurements if m.key == check.key), None)
+            return recorded or replace(self._import_failure, status=Status.CRASHED)
+        return not_run(check.key, check.title, self.unusable)
+
+    def _run_check(self, check: Check, subject: Any) -> list[Measurement]:
+        try:
+            answer = check.function(subject, self.lab)
+        except StudentSide as error:
+            return [failed(check.key, check.title, error)]
+        return [answer] if isinstance(answer, Measurement) else list(answer)
+
+    def _static_group(self, group: Group, budget: float) -> None:
+        def run_ruff(arguments: Any) -> Any:
+            result = run_tool(
+                ["ruff", *arguments],
+                self.folder,
+                limits=SandboxLimits(cpu_seconds=budget, memory_bytes=group.memory_bytes),
+                bare=self.bare,
+            )
+            self.usages.append(result.usage)
+            return result
+
+        source = Source(dict(self.upload.files), self.location, run_ruff)
+        for check in group.checks:
+            self._tell(group.title, check.title)
+            self._record(check, self._run_check(check, source))
+
+    def _record(self, check: Check, measurements: list[Measurement]) -> None:
+        known = {measurement.key for measurement in self.measurements}
+        self.measurements += [measurement for measurement in measurements if measurement.key not in known]
+        self.states[check.key] = str(measurements[-1].status)
+        self._tell()
+
+    # -- result ------------------------------------------------------------------------------------------------------
+
+    def result(self, *, wall_seconds: float, mark: float | None) -> Evaluation:
+        self._tell("Scoring", "")
+        stated = self.milestone.rubric
+        scored = rubric.score(stated, self.measurements, mark=mark)
+        data = self.lab.datasets.used
+        reasons = [words for m in self.measurements for name, words in HUMAN_REASONS.items() if m.evidence.get(name)]
+        if scored.benchmark_met is None:
+            reasons.append("the benchmark's mark lies inside the interval of the measured accuracy")
+        reasons += [f"{result.title} is marked by a person" for result in scored.criteria if result.points is None]
+        return Evaluation(
+            milestone=stated.slug,
+            number=stated.number,
+            score=scored.score,
+            maximum=scored.maximum,
+            level=scored.level,
+            benchmark_met=scored.benchmark_met,
+            needs_human=tuple(reasons),
+            criteria=scored.criteria,
+            measurements=tuple(self.measurements),
+            diagnoses=diagnose(self.measurements),
+            exhibits=tuple(self.lab.exhibits),
+            resources=Resources(
+                wall_seconds=round(wall_seconds, 3),
+                cpu_seconds=round(sum(usage.cpu_seconds for usage in self.usages), 3),
+                peak_memory_bytes=max((usage.peak_memory_bytes for usage in self.usages), default=0),
+                limits=self.usages[0].limits if self.usages else "",
+            ),
+            seed=self.lab.seed,
+            counts=dict(self.lab.counts),
+            dataset="; ".join(f"{name} {fingerprint[:16]}" for name, fingerprint, _ in data),
+            practice_data=any(practice for _, _, practice in data),
+            evaluator_version=evaluator_version(),
+            log="\n".join(log for log in self.logs if log)[-LOG_BYTES:],
+            notes=self.location.notes,
+        )
+
+
+@functools.cache
+def evaluator_version() -> str:
+    """The release and a fingerprint of every file that can change a score, so that a result says what made it."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted([*folder.rglob("*.py"), *folder.rglob("rubric.toml")]):
+        relative = path.relative_to(folder)
+        if not {"samples", "starter"} & set(relative.parts):
+            digest.update(str(relative).encode() + b"\0" + path.read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:12]}"

@@ -1,0 +1,121 @@
+"""Finds the milestones of the catalogue, checks that each states itself soundly, and refuses duplicates."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import re
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+from milestones.contract import Benchmark, Criterion, Group, Milestone, Rubric
+
+CATALOG = Path(__file__).parent / "catalog"
+MEASURES = frozenset({"share", "anchors", "human"})
+
+
+class InvalidMilestone(ValueError):
+    """A milestone folder contradicts itself; the message names the folder and what is wrong."""
+
+
+@functools.cache
+def catalog(folder: Path = CATALOG) -> tuple[Milestone, ...]:
+    """Every milestone of ``folder``, by number.
+
+    Raises InvalidMilestone where a rubric is unsound or two milestones share a number or a slug.
+    """
+    found = [read(path.parent) for path in sorted(folder.glob("*/rubric.toml"))]
+    for attribute in ("number", "slug"):
+        values = [getattr(milestone.rubric, attribute) for milestone in found]
+        for value in values:
+            if values.count(value) > 1:
+                raise InvalidMilestone(f"Two milestones in {folder.name} have the {attribute} {value}.")
+    return tuple(sorted(found, key=lambda milestone: milestone.rubric.number))
+
+
+def get(name: str | int, folder: Path = CATALOG) -> Milestone:
+    """The milestone with this number or slug (underscores allowed). Raises KeyError with the names there are."""
+    wanted = str(name).strip().replace("_", "-")
+    for milestone in catalog(folder):
+        if wanted in (str(milestone.rubric.number), milestone.rubric.slug):
+            return milestone
+    names = ", ".join(f"{m.rubric.number} {m.rubric.slug}" for m in catalog(folder))
+    raise KeyError(f"There is no milestone “{name}”; there are: {names}.")
+
+
+def read(folder: Path) -> Milestone:
+    """One milestone from its folder. Raises InvalidMilestone."""
+    try:
+        rubric = read_rubric(tomllib.loads((folder / "rubric.toml").read_text(encoding="utf-8")))
+        groups = tuple(_module(folder).GROUPS)
+    except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
+        raise InvalidMilestone(f"{folder.name}: {error!r}") from error
+    if not groups or not all(isinstance(group, Group) for group in groups):
+        raise InvalidMilestone(f"{folder.name}: evaluation.py must define GROUPS, a tuple of Group.")
+    keys = [check.key for group in groups for check in group.checks]
+    if len(keys) != len(set(keys)):
+        raise InvalidMilestone(f"{folder.name}: two checks have the same key.")
+    return Milestone(rubric=rubric, groups=groups, folder=folder)
+
+
+def read_rubric(stated: dict) -> Rubric:
+    """A rubric from its TOML tables. Raises KeyError, TypeError or ValueError with what is missing or unsound."""
+    criteria = tuple(_criterion(table) for table in stated["criteria"])
+    total = sum(criterion.percent for criterion in criteria)
+    if abs(total - 100) > 1e-9:
+        raise ValueError(f"the criteria add up to {total:g} percent, not to 100")
+    if len({criterion.key for criterion in criteria}) != len(criteria):
+        raise ValueError("two criteria have the same key")
+    slug = stated["slug"]
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug):
+        raise ValueError(f"the slug {slug!r} is not lower-case words joined by hyphens")
+    return Rubric(
+        number=int(stated["number"]),
+        slug=slug,
+        title=stated["title"],
+        capability=stated["capability"],
+        module=str(stated["module"]),
+        weight=float(stated["weight"]),
+        badge=stated["badge"],
+        benchmark=Benchmark(**stated["benchmark"]),
+        criteria=criteria,
+        texts=stated.get("texts", {}),
+    )
+
+
+def _criterion(table: dict) -> Criterion:
+    measure = table["measure"]
+    if measure not in MEASURES:
+        raise ValueError(f"criterion {table['key']}: measure must be one of {', '.join(sorted(MEASURES))}")
+    measurements = {key: float(weight) for key, weight in table.get("measurements", {}).items()}
+    anchors = tuple((float(x), float(y)) for x, y in table.get("anchors", ()))
+    if measure != "human" and not measurements:
+        raise ValueError(f"criterion {table['key']}: no measurements")
+    if measure == "anchors" and (len(anchors) < 2 or len(measurements) != 1 or list(anchors) != sorted(set(anchors))):
+        raise ValueError(f"criterion {table['key']}: needs one measurement and rising anchors")
+    return Criterion(
+        key=table["key"],
+        title=table["title"],
+        percent=float(table["percent"]),
+        measure=measure,
+        measurements=measurements,
+        anchors=anchors,
+        texts={"description": table.get("description", "")},
+    )
+
+
+def _module(folder: Path) -> ModuleType:
+    """The milestone's ``evaluation.py``, wherever the folder lies."""
+    name = f"milestones_catalog_{folder.name}_evaluation"
+    if folder.parent == CATALOG:
+        return importlib.import_module(f"milestones.catalog.{folder.name}.evaluation")
+    spec = importlib.util.spec_from_file_location(name, folder / "evaluation.py")
+    if spec is None or spec.loader is None:
+        raise ValueError("evaluation.py can't be loaded")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,114 @@
+"""Measurements and a rubric become points: a pure function, so that a changed rubric re-scores what was measured before."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from milestones.contract import Benchmark, Criterion, CriterionResult, Level, Measurement, Rubric, Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What a rubric makes of measurements. ``score`` and ``maximum`` count the marked criteria, scaled to 100."""
+
+    score: float
+    maximum: float
+    level: Level
+    benchmark_met: bool | None
+    criteria: tuple[CriterionResult, ...]
+
+
+def score(rubric: Rubric, measurements: Iterable[Measurement], *, mark: float | None = None) -> Score:
+    """Apply ``rubric``; ``mark`` overrides the benchmark's mark (a course may set its own)."""
+    by_key = {measurement.key: measurement for measurement in measurements}
+    criteria = tuple(_score_criterion(criterion, by_key) for criterion in rubric.criteria)
+    total, maximum = total_of([(result.points, result.maximum) for result in criteria])
+    return Score(
+        score=total,
+        maximum=maximum,
+        level=Level.of(total / maximum),
+        benchmark_met=benchmark_met(rubric.benchmark, by_key, mark=mark),
+        criteria=criteria,
+    )
+
+
+def total_of(points: Sequence[tuple[float | None, float]]) -> tuple[float, float]:
+    """(score, 100): the marked points scaled to 100, rounded to two places. What nobody has marked yet is left out, not 0."""
+    marked = [(value, most) for value, most in points if value is not None]
+    reachable = sum(most for _, most in marked)
+    return (round(100 * sum(value for value, _ in marked) / reachable, 2) if reachable else 0.0), 100.0
+
+
+def benchmark_met(
+    benchmark: Benchmark, measurements: Mapping[str, Measurement], *, mark: float | None = None
+) -> bool | None:
+    """True at or above the mark; None where only the interval reaches it and a person decides; otherwise False."""
+    measurement = measurements.get(benchmark.measurement)
+    wanted = benchmark.mark if mark is None else mark
+    if measurement is None or measurement.value is None or not measurement.n:
+        return False
+    if measurement.value >= wanted:
+        return True
+    return None if measurement.high is not None and measurement.high >= wanted else False
+
+
+def interpolate(anchors: Sequence[tuple[float, float]], value: float) -> float:
+    """Piecewise-linear through ``anchors`` (rising x), flat outside them; a value that is not a number earns the least."""
+    if not value > anchors[0][0]:
+        return anchors[0][1]
+    for (x0, y0), (x1, y1) in itertools.pairwise(anchors):
+        if value <= x1:
+            return y0 + (y1 - y0) * (value - x0) / (x1 - x0)
+    return anchors[-1][1]
+
+
+def _score_criterion(criterion: Criterion, measurements: Mapping[str, Measurement]) -> CriterionResult:
+    if criterion.measure == "human":
+        return _result(criterion, None, "Not yet marked; a person marks this.")
+    if criterion.measure == "anchors":
+        (key,) = criterion.measurements
+        measurement = measurements.get(key)
+        if measurement is None or measurement.value is None:
+            return _result(criterion, 0.0, "Not measured.")
+        return _result(criterion, interpolate(criterion.anchors, measurement.value), measurement.message)
+    total = sum(criterion.measurements.values())
+    share = sum(weight * _value(measurements.get(key)) for key, weight in criterion.measurements.items()) / total
+    return _result(criterion, share, _explain_share(criterion, measurements))
+
+
+def _value(measurement: Measurement | None) -> float:
+    return 0.0 if measurement is None or measurement.value is None else min(max(measurement.value, 0.0), 1.0)
+
+
+def _explain_share(criterion: Criterion, measurements: Mapping[str, Measurement]) -> str:
+    """What was lost and to which check, dearest first."""
+    total = sum(criterion.measurements.values())
+    lost = []
+    for key, weight in criterion.measurements.items():
+        measurement = measurements.get(key)
+        missing = criterion.percent * weight / total * (1 - _value(measurement))
+        if missing >= 0.005:
+            lost.append((missing, measurement.title if measurement else key, measurement))
+    ran = sum(
+        1 for key in criterion.measurements if key in measurements and measurements[key].status is not Status.NOT_RUN
+    )
+    lead = f"{ran} of {len(criterion.measurements)} checks ran"
+    if not lost:
+        return f"{lead}; nothing was lost."
+    lost.sort(key=lambda row: -row[0])
+    parts = [f"{title} −{missing:.1f}" for missing, title, _ in lost[:4]]
+    more = f" and {len(lost) - 4} more" if len(lost) > 4 else ""
+    return f"{lead}; lost points: {', '.join(parts)}{more}."
+
+
+def _result(criterion: Criterion, share: float | None, explanation: str) -> CriterionResult:
+    return CriterionResult(
+        key=criterion.key,
+        title=criterion.title,
+        points=None if share is None else round(share * criterion.percent, 2),
+        maximum=criterion.percent,
+        level=None if share is None else Level.of(share),
+        explanation=explanation,
+    )

@@ -1,0 +1,88 @@
+"""The student's source files as static analysis sees them: read, never run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from milestones.contract import OurTrouble
+from milestones.discovery import IGNORED, PackageLocation
+
+# Ruff prints one finding a line as path:line:column: RULE message. The paths are the student's, so anything may be in them.
+_FINDING = re.compile(
+    r"^(?P<file>.{1,400}?):(?P<line>\d{1,7}):\d{1,7}: (?P<rule>[A-Z]+\d+|invalid-syntax):? (?P<message>.{0,300})"
+)
+_DEFINITION = re.compile(rb"^[ \t]*(?:async[ \t]+)?def[ \t]+\w+", re.M)
+_PUBLIC = re.compile(rb"^(?:[ \t]{4}|)(?:async[ \t]+)?(?:def|class)[ \t]+[A-Za-z]\w*", re.M)
+_CODE_LINE = re.compile(rb"^[ \t]*[^\s#]", re.M)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that static analysis points at."""
+
+    file: str
+    line: int
+    rule: str
+    message: str
+
+
+class Source:
+    """The package's Python files. ``run_ruff(arguments) -> text`` runs Ruff over the upload in a sandbox."""
+
+    def __init__(
+        self, files: dict[str, bytes], location: PackageLocation, run_ruff: Callable[[Sequence[str]], Any]
+    ) -> None:
+        prefix = f"{location.root}/" if location.root else ""
+        self.files = {
+            name: content
+            for name, content in files.items()
+            if name.endswith((".py", ".ipynb"))
+            and name.startswith(prefix)
+            and not IGNORED & set(PurePosixPath(name).parts)
+        }
+        for extra in (location.single, location.submission):
+            if extra:
+                self.files[extra] = files[extra]
+        self._run_ruff = run_ruff
+
+    @property
+    def code_lines(self) -> int:
+        """Lines that are neither blank nor only a comment."""
+        return sum(len(_CODE_LINE.findall(content)) for content in self.files.values())
+
+    @property
+    def definitions(self) -> int:
+        return sum(len(_DEFINITION.findall(content)) for content in self.files.values())
+
+    @property
+    def public_definitions(self) -> int:
+        """Classes, functions and methods whose name has no leading underscore: what should carry a docstring."""
+        return sum(len(_PUBLIC.findall(content)) for content in self.files.values())
+
+    def ruff(self, *, select: Sequence[str], most_complex: int) -> list[Finding]:
+        """Findings of the selected rules. The student's own configuration is not read, nor their ``noqa`` obeyed."""
+        if not self.files:
+            return []
+        result = self._run_ruff(
+            [
+                "check",
+                "--isolated",
+                "--no-cache",
+                "--exit-zero",
+                "--ignore-noqa",
+                "--output-format=concise",
+                f"--select={','.join(select)}",
+                "--config",
+                f"lint.mccabe.max-complexity={most_complex}",
+                "--",
+                *sorted(self.files),
+            ]
+        )
+        if result.exit_code != 0:
+            raise OurTrouble(f"Ruff ended with {result.exit_code}: {result.stderr[:300]}")
+        found = [_FINDING.match(line) for line in result.stdout.splitlines()]
+        return [Finding(m["file"], int(m["line"]), m["rule"], m["message"]) for m in found if m]
