@@ -1,0 +1,525 @@
+"""A sandbox as the grader sees it: questions go in, arrays or typed failures of the student's side come out.
+
+::
+
+    with Sandbox(folder, limits=SandboxLimits(cpu_seconds=20, memory_bytes=1 << 30)) as sandbox:
+        (output,) = sandbox.ask(operation, [inputs], expect=[Expected(np.float32, (10, None), 1000)])
+
+Inside runs ``/harness/milestones/student/harness.py FD FOLDER…``: the number of its socket, then the folders to import
+from. The student's files are at ``sandbox.submission_path``. Everything that comes out is hostile: a frame is refused by
+its header, before memory is taken for it, unless it is the awaited answer to the awaited question in an expected shape.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import secrets
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from milestones.contract import OurTrouble
+from milestones.sandbox import bubblewrap, places, pool
+from milestones.sandbox.answers import (
+    Expected,
+    StudentCrashed,
+    StudentFault,
+    StudentOutOfMemory,
+    StudentProtocolViolation,
+    StudentSide,
+    StudentTimedOut,
+)
+from milestones.sandbox.bubblewrap import Descriptors, Mount, Process
+from milestones.sandbox.limits import Group, ProcessTree, SandboxLimits, Usage, new_group, remove_group
+from milestones.sandbox.output import Output
+from milestones.sandbox.protocol import (
+    MAX_FAULT_NUMBERS,
+    MAX_FAULT_TEXT,
+    Decoder,
+    Frame,
+    FrameHeader,
+    FrameLimits,
+    Kind,
+    ProtocolError,
+    check_fault,
+    encode,
+    read_fault,
+)
+from milestones.sandbox.runtime import ensure_runtime
+
+__all__ = [
+    "Expected",
+    "Sandbox",
+    "SandboxLimits",
+    "StudentCrashed",
+    "StudentFault",
+    "StudentOutOfMemory",
+    "StudentProtocolViolation",
+    "StudentSide",
+    "StudentTimedOut",
+    "Usage",
+]
+
+_CHUNK = 256 * 1024
+_LOOK_SECONDS = 0.1  # how often CPU time and memory are looked at
+_HEARTBEAT_SECONDS = 0.25
+_PATIENCE_SECONDS = 5.0
+# A program that computed, or stood ready and waited for a processor, for less of the wall time than this was asleep.
+_AWAKE_SHARE = 0.1
+_FAULT_BYTES = 8 * MAX_FAULT_NUMBERS + MAX_FAULT_TEXT
+
+# The same as -I without its -E: the environment holds nothing but what is set here, and the hash seed comes through it.
+_PYTHON_FLAGS = ("-P", "-s", "-S")
+
+
+class Sandbox:
+    """One sandbox with one run of the harness in it; a context manager. Not to be shared between threads.
+
+    ``bare=True`` runs the same harness as a plain process with the same protocol and no isolation at all, for benchmarks
+    and for people's own machines. ``harness`` replaces our harness by another program. ``hash_seed`` fixes the order of
+    Python's sets of strings.
+    """
+
+    def __init__(
+        self,
+        submission: Path,
+        *,
+        limits: SandboxLimits,
+        harness: Path | None = None,
+        bare: bool = False,
+        hash_seed: int = 0,
+    ) -> None:
+        self.limits = limits
+        self._submission = Path(submission).resolve()
+        self._program = harness
+        self._bare = bare
+        self._hash_seed = hash_seed
+        self._output = Output()
+        self._group: Group = ProcessTree("not sandboxed")
+        self._process: Process | None = None
+        self._started_at = 0.0
+        self._waited = 0.0  # wall seconds spent in ask()
+        self._heard = False  # whether the harness has ever taken in a whole question
+        self._usage: Usage | None = None  # set at the end
+        self._end: Exception | None = None  # why no more can be asked
+        self._all_gone = False
+        self._cleanup = contextlib.ExitStack()
+        self._theirs = Descriptors()
+        self._connection: socket.socket
+        self._log: int
+        self._selector: selectors.BaseSelector
+
+    @property
+    def submission_path(self) -> str:
+        """Where the student's files are, as the harness sees them."""
+        return str(self._submission) if self._bare else "/submission"
+
+    @property
+    def alive(self) -> bool:
+        """Whether another question can be asked."""
+        return self._process is not None and self._end is None and self._usage is None
+
+    @property
+    def log(self) -> str:
+        """What the program has printed: the first and last 64 KB of both its outputs, without control characters."""
+        return self._output.text()
+
+    @property
+    def usage(self) -> Usage:
+        """What has been used so far; after the end, in all."""
+        if self._usage is not None:
+            return self._usage
+        if self._process is None:
+            return Usage(limits=self._group.description)
+        return Usage(
+            cpu_seconds=self._group.cpu_seconds(),
+            wall_seconds=time.monotonic() - self._started_at,
+            peak_memory_bytes=self._group.peak_memory_bytes(),
+            limits=self._group.description,
+        )
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self._started_at = time.monotonic()
+        try:
+            self._open_channels()
+            if self._bare:
+                self._start_bare()
+            else:
+                self._start_sandboxed()
+        except BaseException as error:
+            self._end = OurTrouble("The sandbox did not start.")
+            self._theirs.close_all()
+            self._take_output()
+            self._all_gone = self._process is None
+            self._cleanup.close()
+            if isinstance(error, OurTrouble) and self._output.total_bytes:
+                raise OurTrouble(f"{error} {self._output.tail()}") from error
+            raise
+        self._theirs.close_all()
+        assert self._process is not None
+        if self._process.descriptor is not None:
+            self._selector.register(self._process.descriptor, selectors.EVENT_READ)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End everything inside and remove every trace of it; a second time does nothing.
+
+        Raises OurTrouble when something could not be ended or removed.
+        """
+        if self._process is None or self._usage is not None:
+            return
+        with self._cleanup:
+            self._finish(self._process)
+
+    def _finish(self, process: Process) -> None:
+        """Kill all inside, see that it is gone, and take down the last figures while their sources still exist."""
+        group = self._group
+        wall = time.monotonic() - self._started_at
+        cpu, peak = group.cpu_seconds(), group.peak_memory_bytes()
+        if process.descriptor is not None:
+            self._selector.unregister(process.descriptor)
+        if self._bare:
+            group.kill()
+        gone = process.kill()
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while group.processes() and time.monotonic() < deadline:
+            group.kill()
+            time.sleep(0.001)
+        self._take_output()
+        cpu, peak = max(cpu, group.cpu_seconds()), max(peak, group.peak_memory_bytes())
+        if isinstance(group, ProcessTree) and process.rusage is not None:
+            # The tree was last seen a moment before its end; what was waited for is counted here to the end.
+            cpu = max(cpu, process.rusage.ru_utime + process.rusage.ru_stime)
+            peak = max(peak, process.rusage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+        self._usage = Usage(cpu_seconds=cpu, wall_seconds=wall, peak_memory_bytes=peak, limits=group.description)
+        self._all_gone = gone and not group.processes()
+        if not self._all_gone:
+            raise OurTrouble("A sandbox could not be ended: processes of it are still running.")
+
+    def _open_channels(self) -> None:
+        """The private socket and the log pipe; their ends are closed on our side as soon as the program has them."""
+        ours, theirs = socket.socketpair()
+        self._cleanup.callback(ours.close)
+        self._their_socket = self._theirs.keep(theirs.detach())
+        self._log, write = os.pipe()
+        self._cleanup.callback(os.close, self._log)
+        self._their_log = self._theirs.keep(write)
+        ours.setblocking(False)
+        os.set_blocking(self._log, False)
+        self._connection = ours
+        self._selector = selectors.DefaultSelector()
+        self._cleanup.callback(self._selector.close)
+        self._selector.register(ours, selectors.EVENT_READ)
+        self._selector.register(self._log, selectors.EVENT_READ)
+
+    def _start_sandboxed(self) -> None:
+        _sweep_once(places.base_folder())
+        runtime = ensure_runtime()
+        harness = places.harness_folder(self._program)
+        # Undone in reverse: the user is given back last, when nothing can run under it any more.
+        lease = pool.lease_user()
+        self._cleanup.callback(lambda: lease.release(clean=self._all_gone))
+        job = places.open_job()
+        self._cleanup.callback(job.remove)
+        self._group = new_group(job.name)
+        job.note_cgroups(self._group.paths())
+        self._cleanup.callback(self._group.remove)
+        self._group.make(self.limits)
+        submission = places.submission_for(lease.uid, self._submission, job)
+        command = [runtime.python, *_PYTHON_FLAGS, f"/harness/{harness.program}", str(self._their_socket)]
+        self._process = bubblewrap.launch(
+            [*command, "/harness", runtime.site_packages],
+            runtime=runtime,
+            mounts=[Mount(harness.folder, "/harness"), Mount(submission, "/submission")],
+            limits=self.limits,
+            environment=self._python_environment(),
+            lease=lease,
+            group=self._group,
+            inherit=(self._their_socket,),
+            stdout=self._their_log,
+            stderr=self._their_log,
+        )
+
+    def _start_bare(self) -> None:
+        harness = places.harness_folder(self._program)
+        packages = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
+        command = [sys.executable, *_PYTHON_FLAGS, str(harness.folder / harness.program), str(self._their_socket)]
+        own = {name: value for name in ("PATH", "HOME", "TMPDIR", "LANG") if (value := os.environ.get(name))}
+        popen = subprocess.Popen(
+            [*command, str(harness.folder), *packages],
+            env={**own, **bubblewrap.THREADS, "MPLBACKEND": "Agg", **self._python_environment()},
+            stdin=subprocess.DEVNULL,
+            stdout=self._their_log,
+            stderr=self._their_log,
+            pass_fds=(self._their_socket,),
+            start_new_session=True,
+        )
+        self._group.admit(popen.pid)
+        self._process = Process(popen, popen.pid)
+
+    def _python_environment(self) -> dict[str, str]:
+        return {
+            "PYTHONHASHSEED": str(self._hash_seed % (1 << 32)),
+            "PYTHONUNBUFFERED": "1",  # what is printed right before a crash is worth the most
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONFAULTHANDLER": "1",
+        }
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        operation: int,
+        arrays: Sequence[np.ndarray],
+        *,
+        expect: Sequence[Expected],
+        cpu_seconds: float | None = None,
+        on_wait: Callable[[], None] | None = None,
+    ) -> list[np.ndarray]:
+        """Put one question and return the arrays of its answer, each as ``expect`` says.
+
+        ``cpu_seconds`` limits this one question, beside what the sandbox has left. ``on_wait`` is called about four
+        times a second; what it raises ends the sandbox and comes through.
+
+        Raises StudentFault, after which more can be asked; any other StudentSide, or OurTrouble, after which the sandbox
+        is gone and asking again raises the same once more.
+        """
+        if self._end is not None:
+            raise self._end
+        if self._process is None or self._usage is not None:
+            raise OurTrouble("A question was put to a sandbox that is not open.")
+        request = Frame(Kind.REQUEST, operation, secrets.randbits(64), tuple(arrays))
+        try:
+            outgoing = [memoryview(part) for part in encode(request)]
+        except ProtocolError as error:
+            raise OurTrouble(f"The question cannot be written: {error}") from error
+        started = time.monotonic()
+        try:
+            answer = self._exchange(request, outgoing, expect, _Clock(self, cpu_seconds), on_wait)
+        except BaseException as error:
+            # After anything unforeseen, an interrupt included, the conversation has no known state.
+            self._end = error if isinstance(error, StudentSide | OurTrouble) else OurTrouble("The sandbox was stopped.")
+            self.close()
+            raise
+        finally:
+            self._waited += time.monotonic() - started
+        if answer.kind is Kind.FAULT:
+            raise StudentFault(*read_fault(answer))
+        return list(answer.arrays)
+
+    def _exchange(
+        self,
+        request: Frame,
+        outgoing: list[memoryview],
+        expect: Sequence[Expected],
+        clock: _Clock,
+        on_wait: Callable[[], None] | None,
+    ) -> Frame:
+        """Send and receive in one loop, since either side may fill its buffer first, and take in what is printed."""
+        self._refuse_unasked()
+        decoder = Decoder(
+            FrameLimits(
+                arrays=max(2, len(expect)),
+                total_bytes=max(_FAULT_BYTES, sum(expected.max_bytes for expected in expect)),
+            ),
+            objection=functools.partial(_refuse_unexpected, request, expect),
+        )
+        next_look = time.monotonic() + _LOOK_SECONDS
+        next_beat = time.monotonic() + _HEARTBEAT_SECONDS
+        self._selector.modify(self._connection, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        while True:
+            events = self._selector.select(max(0.0, min(next_look, next_beat) - time.monotonic()))
+            answer = self._serve(events, outgoing, decoder)
+            if answer is not None:
+                return answer
+            now = time.monotonic()
+            if now >= next_look:
+                next_look = now + _LOOK_SECONDS
+                self._look_around(clock)
+            if now >= next_beat:
+                next_beat = now + _HEARTBEAT_SECONDS
+                if on_wait is not None:
+                    on_wait()
+
+    def _serve(
+        self, events: list[tuple[selectors.SelectorKey, int]], outgoing: list[memoryview], decoder: Decoder
+    ) -> Frame | None:
+        """Move what can be moved now; the answer when it has become complete."""
+        ready = {key.fileobj: mask for key, mask in events}
+        if self._log in ready:
+            self._take_output(reads=1)
+            if self._output.total_bytes > self.limits.output_bytes:
+                megabytes = self.limits.output_bytes / 1e6
+                reason = f"The program printed more than {megabytes:.0f} MB and was stopped."
+                raise StudentCrashed(reason, None, self._output.tail())
+        connection = ready.pop(self._connection, 0)
+        if connection & selectors.EVENT_WRITE:
+            self._send(outgoing)
+            if not outgoing:
+                self._selector.modify(self._connection, selectors.EVENT_READ)
+        if connection & selectors.EVENT_READ:
+            answer = self._receive(decoder, everything_sent=not outgoing)
+            if answer is not None:
+                self._take_output()
+            return answer
+        if not connection and self._process is not None and self._process.descriptor in ready:
+            # The program has ended, and its socket has nothing more to say.
+            raise self._why_it_ended(unread=bool(outgoing))
+        return None
+
+    def _look_around(self, clock: _Clock) -> None:
+        """What no descriptor tells: memory, CPU time, and the end of a program whose child still holds the socket."""
+        if self._group.out_of_memory():
+            raise self._out_of_memory()
+        clock.check()
+
+    def _send(self, outgoing: list[memoryview]) -> None:
+        try:
+            sent = self._connection.send(outgoing[0])
+        except BlockingIOError:
+            return
+        except (BrokenPipeError, ConnectionResetError):
+            raise self._why_it_ended(unread=True) from None
+        if sent == len(outgoing[0]):
+            del outgoing[0]
+        else:
+            outgoing[0] = outgoing[0][sent:]
+
+    def _receive(self, decoder: Decoder, *, everything_sent: bool) -> Frame | None:
+        try:
+            data = self._connection.recv(_CHUNK)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            # The kernel's word that the other end went away without having read all that we sent.
+            raise self._why_it_ended(unread=True) from None
+        if not data:
+            raise self._why_it_ended(unread=not everything_sent)
+        try:
+            frames = decoder.feed(data)
+        except ProtocolError as error:
+            raise StudentProtocolViolation(str(error)) from error
+        if not frames:
+            return None
+        if len(frames) > 1 or decoder.mid_frame:
+            raise StudentProtocolViolation("More than one answer came to one question.")
+        if not everything_sent:
+            raise StudentProtocolViolation("An answer came before the question was complete.")
+        self._heard = True
+        return frames[0]
+
+    def _refuse_unasked(self) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionResetError):
+            if self._connection.recv(1):
+                raise StudentProtocolViolation("Something was sent that nobody had asked for.")
+
+    def _why_it_ended(self, *, unread: bool) -> StudentSide | OurTrouble:
+        """The failure that the end of the connection stands for. ``unread``: not all of our question had been read."""
+        assert self._process is not None
+        if not self._process.wait(1.0):
+            return StudentProtocolViolation("The program closed its connection.")
+        self._take_output()
+        if self._group.out_of_memory():
+            return self._out_of_memory()
+        if unread and not self._heard:
+            # No student code runs before the first question has been read, so it was not the student's.
+            return OurTrouble(f"The harness did not start (exit status {self._process.returncode}). {self.log[-2000:]}")
+        code = self._process.returncode or 0
+        # bwrap passes a signal on as a shell does; without bwrap it is a negative number.
+        number = -code if code < 0 else code - 128 if code > 128 else None
+        if number == signal.SIGXCPU or self._group.cpu_seconds() >= self.limits.cpu_seconds:
+            return StudentTimedOut(self._group.cpu_seconds(), time.monotonic() - self._started_at, False)
+        if number is None:
+            reason = f"The program ended with exit status {code} instead of answering."
+            return StudentCrashed(reason, code, self._output.tail())
+        with contextlib.suppress(ValueError):
+            number = signal.Signals(number)
+        name = number.name if isinstance(number, signal.Signals) else f"signal {number}"
+        return StudentCrashed(f"The program was ended by {name}.", None, self._output.tail(), int(number))
+
+    def _out_of_memory(self) -> StudentOutOfMemory:
+        megabytes = self.limits.memory_bytes / (1 << 20)
+        return StudentOutOfMemory(f"The program needed more than the {megabytes:.0f} MB of memory that it may use.")
+
+    def _take_output(self, *, reads: int = 16) -> None:
+        """Take in what has been printed, in a bounded number of reads: a flood must not hold up the rest."""
+        with contextlib.suppress(BlockingIOError, KeyError):
+            for _ in range(reads):
+                data = os.read(self._log, _CHUNK)
+                if not data:
+                    self._selector.unregister(self._log)
+                    return
+                self._output.add(data)
+
+
+class _Clock:
+    """The deadlines of one question, in CPU time and in wall time."""
+
+    def __init__(self, sandbox: Sandbox, cpu_seconds: float | None) -> None:
+        limits, group = sandbox.limits, sandbox._group
+        self._group = group
+        self._cpu_at_start = group.cpu_seconds()
+        self._waiting_at_start = group.waiting_seconds()
+        self._started = time.monotonic()
+        self._cpu = limits.cpu_seconds - self._cpu_at_start
+        self._wall = limits.wall - sandbox._waited
+        if cpu_seconds is not None:
+            self._cpu = min(self._cpu, cpu_seconds)
+            self._wall = min(self._wall, cpu_seconds * limits.wall / limits.cpu_seconds)
+
+    def check(self) -> None:
+        """Raise StudentTimedOut when the CPU budget is spent or the program overslept, OurTrouble when the machine was
+        too busy for it to finish in time."""
+        wall = time.monotonic() - self._started
+        cpu = self._group.cpu_seconds() - self._cpu_at_start
+        if cpu >= self._cpu:
+            raise StudentTimedOut(cpu, wall, sleeper=False)
+        if wall < self._wall:
+            return
+        awake = cpu + self._group.waiting_seconds() - self._waiting_at_start
+        if awake < _AWAKE_SHARE * wall:
+            raise StudentTimedOut(cpu, wall, sleeper=True)
+        raise OurTrouble(
+            f"The wall limit of {wall:.1f} s passed with {cpu:.1f} CPU seconds used: the machine was too busy, or the "
+            "program slept for a part of the time."
+        )
+
+
+def _refuse_unexpected(request: Frame, expect: Sequence[Expected], header: FrameHeader) -> None:
+    """Raise ProtocolError unless ``header`` announces the answer to ``request``, or a fault about it."""
+    if header.request_id != request.request_id or header.operation != request.operation:
+        raise ProtocolError("The answer belongs to another question.")
+    if header.kind is Kind.FAULT:
+        check_fault(header)
+        return
+    if header.kind is not Kind.ANSWER:
+        raise ProtocolError("The sandbox asks instead of answering.")
+    if len(header.arrays) != len(expect):
+        raise ProtocolError(f"The answer has {len(header.arrays)} arrays and not {len(expect)}.")
+    for number, (announced, expected) in enumerate(zip(header.arrays, expect, strict=True)):
+        if not expected.accepts(announced.dtype, announced.shape):
+            raise ProtocolError(
+                f"Array {number} of the answer is {announced.dtype} {announced.shape}; expected was {expected}."
+            )
+
+
+@functools.cache
+def _sweep_once(_base: Path) -> None:
+    """Clear away what dead workers left behind, once per process."""
+    places.sweep(remove_group)
