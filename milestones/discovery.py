@@ -131,7 +131,7 @@ def _candidates(python: list[str]) -> list[tuple[tuple[int, int], str]]:
         for other in found
         if root != other and (other == "" or root.startswith(other + "/")) and found[other][0] <= found[root][0]
     }
-    return [(rank, root) for root, rank in found.items() if root not in inner]
+    return sorted((rank, root) for root, rank in found.items() if root not in inner)
 
 
 def _depth(folder: str) -> int:
