@@ -17,7 +17,8 @@ from milestones.checks.outcome import accuracy, check, failed
 from milestones.contract import Check, Exhibit, Measurement, Status
 from milestones.lab import LADDER, Lab
 from milestones.proxy import ModelFacts, Student
-from milestones.sandbox.session import StudentSide
+from milestones.sandbox.session import StudentFault, StudentSide
+from milestones.student.operations import Fault
 
 FIRST_LOOK = LADDER[0]
 PROBE_IMAGES = 500
@@ -130,6 +131,8 @@ class Trial:
                 return [self._cannot_learn(key, title, before)]
             measured = self._measure(key, title, before, supplied=facts.supplied_weights or learnt)
         except StudentSide as error:
+            if isinstance(error, StudentFault) and error.code == Fault.NO_GRADIENT:
+                return [self._cannot_learn(key, title, before)]
             measured = self._not_measurable(key, title, error, before)
         return [*self.extra, measured]
 

@@ -91,7 +91,7 @@ class Harness:
         holders = [held for names in (WEIGHT_NAMES, BIAS_NAMES) if (held := parameter(component, names)) is not None]
         trainer_view = recipes.Model(self.adapter, component, own=False, used_sequential=False)
         if self.adapter.has("variable") or any(not hasattr(held, "grad") for held in holders):
-            holders = recipes.Trainer(trainer_view, None, None).holders if holders else []
+            holders = recipes.Trainer(trainer_view, inputs, None).holders if holders else []
         for held in holders:
             recipes.require_gradient(held)
         start = self.adapter.tensor(inputs, requires_grad=True)

@@ -30,6 +30,8 @@ class Model:
         self.used_sequential = used_sequential
         self.predict = predict
         self.input_shape = None
+        # How a batch is handed to the network: a plain tensor, until training puts Variables into it.
+        self.wrap = adapter.tensor
 
     def shaped(self, images):
         """``images``, (n, features) float32, in the shape this model takes."""
@@ -59,9 +61,11 @@ class Model:
             if answer.ndim == 1:
                 return np.eye(max(int(answer.max(initial=0)) + 1, 10), dtype=np.float32)[answer.astype(np.int64)]
             return answer
-        return np.asarray(
-            to_array(self.adapter.call(self.network, self.adapter.differentiable_input(self.shaped(images))))
-        )
+        return np.asarray(to_array(self.forward(images)))
+
+    def forward(self, images):
+        """What the network answers to ``images``, as the student's own kind of tensor."""
+        return self.adapter.call(self.network, self.wrap(self.shaped(images)))
 
 
 def build(adapter, *, sizes, base, submission, single, weight_files):
@@ -153,6 +157,13 @@ class Trainer:
         adapter = self.adapter
         if adapter.has("variable"):
             self._wrap_in_variables()
+            self.model.wrap = adapter.differentiable_input
+            try:
+                self.model.forward(np.zeros((2, self.images.shape[1]), dtype=np.float32))
+            except Exception as error:
+                raise StudentFault(
+                    Fault.NO_GRADIENT, f"the layers take no input that carries gradients ({type(error).__name__}: {error})"
+                ) from error
         holders = parameters_of(self.model.network)
         if not holders:
             raise StudentFault(Fault.MISSING, "no trainable parameters were found in the model")
@@ -192,7 +203,7 @@ class Trainer:
     def step(self, images, labels, rate):
         for holder in self.holders:
             clear_gradient(holder)
-        logits = self.adapter.call(self.model.network, self.adapter.differentiable_input(self.model.shaped(images)))
+        logits = self.model.forward(images)
         loss = self._backward(logits, labels)
         self._update(rate)
         return loss
