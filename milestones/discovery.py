@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TypedDict
 
 from milestones.contract import UnusableInput
 
@@ -73,11 +74,6 @@ def find_package(names: Iterable[str]) -> PackageLocation:
     files = sorted(name for name in names if not _ignored(name))
     python = [name for name in files if name.endswith(".py")]
     notebooks = tuple(name for name in files if name.endswith(".ipynb"))
-    submission = _shallowest([name for name in python if PurePosixPath(name).name == "submission.py"])
-    weights = tuple(
-        name for name in files if name.endswith(".npz") and "weights" in PurePosixPath(name).parent.parts[-1:]
-    )
-    extras = {"submission": submission, "weights": weights}
     candidates = _candidates(python)
     if candidates:
         best = min(rank for rank, _ in candidates)
@@ -92,15 +88,16 @@ def find_package(names: Iterable[str]) -> PackageLocation:
             if others
             else ()
         )
-        return PackageLocation(root=roots[0], notes=notes, **extras)
+        return PackageLocation(root=roots[0], notes=notes, **_extras(files, roots[0]))
     exported = notebooks or tuple(name for name in python if _looks_like_module_source(name))
     if exported:
-        return PackageLocation(notebooks=exported, **extras)
-    plain = [name for name in python if name != submission] or ([submission] if submission else [])
+        return PackageLocation(notebooks=exported, **_extras(files, _folder(exported[0])))
+    plain = [name for name in python if PurePosixPath(name).name != "submission.py"] or python
     if len(plain) == 1:
-        return PackageLocation(
-            single=plain[0], weights=weights, submission="" if plain[0] == submission else submission
-        )
+        extras = _extras(files, _folder(plain[0]))
+        if extras["submission"] == plain[0]:
+            extras["submission"] = ""
+        return PackageLocation(single=plain[0], **extras)
     raise UnusableInput(_nothing_found(files, python))
 
 
@@ -132,6 +129,30 @@ def _candidates(python: list[str]) -> list[tuple[tuple[int, int], str]]:
         if root != other and (other == "" or root.startswith(other + "/")) and found[other][0] <= found[root][0]
     }
     return sorted((rank, root) for root, rank in found.items() if root not in inner)
+
+
+class _Extras(TypedDict):
+    submission: str
+    weights: tuple[str, ...]
+
+
+def _extras(files: list[str], root: str) -> _Extras:
+    """``submission.py`` and ``weights/*.npz`` that belong to the framework at ``root``: in it or in a folder above it."""
+    near = {root, *(_tidy(str(parent)) for parent in PurePosixPath(root).parents), ""}
+    submissions = [name for name in files if PurePosixPath(name).name == "submission.py" and _folder(name) in near]
+    weights = (name for name in files if name.endswith(".npz") and PurePosixPath(_folder(name)).name == "weights")
+    return {
+        "submission": _shallowest(submissions),
+        "weights": tuple(name for name in weights if _folder(_folder(name)) in near),
+    }
+
+
+def _folder(name: str) -> str:
+    return _tidy(str(PurePosixPath(name).parent))
+
+
+def _tidy(folder: str) -> str:
+    return "" if folder == "." else folder
 
 
 def _depth(folder: str) -> int:

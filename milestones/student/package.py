@@ -99,19 +99,18 @@ def load(*, base, root, name, single=None, submission=None):
     else:
         if (folder / "tensor.py").exists() and not (folder / "core").exists() and folder.name != name:
             # The contents of core/ alone: its modules import one another as tinytorch.core.
-            outer = types.ModuleType(name)
-            outer.__path__ = []
-            sys.modules[name] = outer
+            outer = _stand_in(name, None)
             name += ".core"
-            _make_package(name, folder)
-            outer.core = sys.modules[name]
+            outer.core = _stand_in(name, folder)
         elif folder.name != name or not (folder / "__init__.py").exists():
-            _make_package(name, folder)
-        names = sorted(_module_names(folder, name), key=_teaching_position)[:MOST_MODULES]
-        broken = _compile_all(loaded, folder, name, names)
-        for dotted in names:
-            if dotted not in broken:
-                _import_module(loaded, dotted)
+            _stand_in(name, folder)
+        names = dict(_module_files(folder, name))
+        broken = _compile_all(loaded, names)
+        for dotted in sorted(names.keys() - broken, key=lambda dotted: _import_position(dotted, names[dotted]))[
+            :MOST_MODULES
+        ]:
+            _import_module(loaded, dotted, names[dotted])
+        loaded.report.sort(key=lambda row: _teaching_position(row[0]))
         _enable_autograd(loaded)
     if submission:
         path = base / submission
@@ -120,25 +119,20 @@ def load(*, base, root, name, single=None, submission=None):
     return loaded
 
 
-def _make_package(name, folder):
-    """Let ``import tinytorch`` find a folder that is called otherwise or has no ``__init__.py``."""
+def _stand_in(name, folder):
+    """Let ``import tinytorch.core`` find a folder that is called otherwise, or whose own ``__init__.py`` is not there or
+    broken: a package with nothing in it but the way to its modules."""
     package = types.ModuleType(name)
-    package.__path__ = [str(folder)]
-    package.__file__ = str(folder / "__init__.py")
+    package.__path__ = [str(folder)] if folder else []
     sys.modules[name] = package
-    init = folder / "__init__.py"
-    if init.exists():
-        spec = importlib.util.spec_from_file_location(name, init, submodule_search_locations=[str(folder)])
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            # A broken __init__ must not hide the modules beside it; it is reported when it is imported by name.
-            sys.modules[name] = package
+    outer, _, last = name.rpartition(".")
+    if outer in sys.modules:
+        setattr(sys.modules[outer], last, package)
+    return package
 
 
-def _module_names(folder, name):
+def _module_files(folder, name):
+    """(dotted name, file) of every module below ``folder``, tests and build leftovers aside."""
     for path in folder.rglob("*.py"):
         parts = path.relative_to(folder).with_suffix("").parts
         if any(part in SKIPPED_FOLDERS or part.startswith(".") for part in parts):
@@ -147,9 +141,7 @@ def _module_names(folder, name):
             continue
         if parts[-1].startswith("test_") or parts[-1].endswith("_test"):
             continue
-        if parts[-1] == "__init__":
-            parts = parts[:-1]
-        yield ".".join((name, *parts))
+        yield ".".join((name, *(parts[:-1] if parts[-1] == "__init__" else parts))), path
 
 
 def _teaching_position(dotted):
@@ -157,29 +149,36 @@ def _teaching_position(dotted):
     return (TEACHING_ORDER.index(last) if last in TEACHING_ORDER else len(TEACHING_ORDER), dotted)
 
 
-def _compile_all(loaded, folder, name, names):
+def _import_position(dotted, path):
+    """Packages from the outside in, then modules in teaching order."""
+    if path.name == "__init__.py":
+        return (0, dotted.count("."), dotted)
+    return (1, *_teaching_position(dotted))
+
+
+def _compile_all(loaded, names):
     broken = set()
-    for dotted in names:
-        parts = dotted.removeprefix(name).strip(".").split(".") if dotted != name else []
-        path = folder.joinpath(*parts).with_suffix(".py") if parts else folder / "__init__.py"
-        if not path.exists():
-            path = folder.joinpath(*parts, "__init__.py")
+    for dotted, path in names.items():
         try:
             compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
         except (SyntaxError, ValueError) as error:
             loaded.report.append((dotted, "syntax", describe(error, loaded.root)))
             broken.add(dotted)
+            if path.name == "__init__.py":
+                _stand_in(dotted, path.parent)
         except OSError:
             broken.add(dotted)
     return broken
 
 
-def _import_module(loaded, dotted):
+def _import_module(loaded, dotted, path):
     try:
         loaded.modules[dotted] = importlib.import_module(dotted)
         loaded.report.append((dotted, "ok", ""))
     except BaseException as error:  # SystemExit and KeyboardInterrupt raised by an import are the student's as well
         loaded.report.append((dotted, "failed", describe(error, loaded.root)))
+        if path.name == "__init__.py":
+            _stand_in(dotted, path.parent)
 
 
 def _import_file(loaded, dotted, path):

@@ -162,7 +162,8 @@ class Trainer:
                 self.model.forward(np.zeros((2, self.images.shape[1]), dtype=np.float32))
             except Exception as error:
                 raise StudentFault(
-                    Fault.NO_GRADIENT, f"the layers take no input that carries gradients ({type(error).__name__}: {error})"
+                    Fault.NO_GRADIENT,
+                    f"the layers take no input that carries gradients ({type(error).__name__}: {error})",
                 ) from error
         holders = parameters_of(self.model.network)
         if not holders:

@@ -56,6 +56,10 @@ def test_submission_and_weights_are_found_beside_the_package():
     assert (location.submission, location.weights) == ("submission.py", ("weights/mnist.npz",))
 
 
+def test_a_submission_of_somebody_else_s_tool_is_not_taken():
+    assert find_package(["tinytorch/core/tensor.py", "tito/core/submission.py"]).submission == ""
+
+
 def test_a_single_file_is_a_framework():
     assert find_package(["milestone1_sample.py"]).single == "milestone1_sample.py"
 
