@@ -22,7 +22,8 @@ such rule, so its socket is mode 0700 inside a folder of mode 0700.
 **Who stops them.** Whoever uses the servers holds a shared lock (:func:`session`); the last to leave stops what a
 session started. An explicit ``start`` keeps them running until an explicit ``stop``.
 
-Command line: ``python -m assessment_site.embedded start|stop|status|destroy``.
+Command line: ``python -m assessment_site.embedded start|stop|status|check|destroy``; ``check`` says which binaries a start
+would use.
 """
 
 from __future__ import annotations
@@ -521,6 +522,17 @@ def session() -> Iterator[None]:
                     stop()
 
 
+def check() -> None:
+    """Print which binaries a start would use. Raises :class:`EmbeddedServerError` where one is missing."""
+    want_postgres, want_redis = wanted()
+    if want_postgres:
+        _account("postgres")
+        print(f"PostgreSQL: {_choose_postgres(layout().postgres_data)}")
+    if want_redis:
+        _account("redis")
+        print(f"Redis: {_choose_redis()}")
+
+
 def destroy() -> None:
     """Stop the servers and delete their data. There is no way back."""
     stop()
@@ -533,7 +545,7 @@ def destroy() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Answers the exit code: 0 fine, 1 not running (``status``) or impossible."""
     parser = argparse.ArgumentParser(prog="python -m assessment_site.embedded", description=__doc__.split("\n")[0])
-    parser.add_argument("action", choices=["start", "stop", "status", "destroy"])
+    parser.add_argument("action", choices=["start", "stop", "status", "check", "destroy"])
     parser.add_argument("--yes", action="store_true", help="destroy without asking")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -544,6 +556,8 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.action == "stop":
             stopped = stop()
             print(f"Stopped {' and '.join(stopped)}." if stopped else "Nothing was running.")
+        elif options.action == "check":
+            check()
         elif options.action == "destroy":
             if not options.yes and input(f"Delete all data in {layout().base}? [y/N] ").strip().lower() != "y":
                 return 1

@@ -7,3 +7,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("grading.urls")),
 ]
+
+handler400 = "grading.views.errors.bad_request"
+handler403 = "grading.views.errors.forbidden"
+handler404 = "grading.views.errors.not_found"
