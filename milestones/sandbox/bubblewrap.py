@@ -14,6 +14,7 @@ import functools
 import json
 import math
 import os
+import resource
 import select
 import shutil
 import signal
@@ -70,14 +71,16 @@ class Mount:
 class Process:
     """A started program and, when it is sandboxed, the init of its process namespace.
 
-    ``rusage`` is None until the program has ended and ``poll`` has seen it.
+    ``rusage`` is None until the program has ended and ``poll`` has seen it. ``leads_session``: it has no process namespace
+    to take its children down, so its session is killed with it.
     """
 
-    def __init__(self, popen: subprocess.Popen[bytes], inside_pid: int) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], inside_pid: int, *, leads_session: bool = False) -> None:
         self._popen = popen
+        self._leads_session = leads_session
         self.inside_pid = inside_pid
         self.returncode: int | None = None
-        self.rusage: object | None = None
+        self.rusage: resource.struct_rusage | None = None
         # A descriptor of the process stays true when its number is given to another one.
         self.descriptor = os.pidfd_open(inside_pid) if hasattr(os, "pidfd_open") else None
 
@@ -88,11 +91,13 @@ class Process:
 
     def poll(self) -> int | None:
         """The exit code, negative for a signal, or None while it runs."""
-        if self.returncode is None:
-            pid, status, rusage = os.wait4(self.pid, os.WNOHANG)
-            if pid:
-                self.rusage = rusage
-                self.returncode = self._popen.returncode = os.waitstatus_to_exitcode(status)
+        if self.returncode is None and os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if self._leads_session:
+                # Now, since after it is reaped its number may be somebody else's.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.pid, signal.SIGKILL)
+            _pid, status, self.rusage = os.wait4(self.pid, 0)
+            self.returncode = self._popen.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode
 
     def wait(self, seconds: float) -> bool:

@@ -19,7 +19,6 @@ import secrets
 import selectors
 import signal
 import socket
-import subprocess
 import sys
 import sysconfig
 import time
@@ -30,7 +29,7 @@ from typing import Self
 import numpy as np
 
 from milestones.contract import OurTrouble
-from milestones.sandbox import bubblewrap, places, pool
+from milestones.sandbox import places
 from milestones.sandbox.answers import (
     Expected,
     StudentCrashed,
@@ -40,8 +39,9 @@ from milestones.sandbox.answers import (
     StudentSide,
     StudentTimedOut,
 )
-from milestones.sandbox.bubblewrap import Descriptors, Mount, Process
-from milestones.sandbox.limits import Group, ProcessTree, SandboxLimits, Usage, new_group, remove_group
+from milestones.sandbox.box import HARNESS, SUBMISSION, Box
+from milestones.sandbox.bubblewrap import Descriptors
+from milestones.sandbox.limits import SandboxLimits, Usage
 from milestones.sandbox.output import Output
 from milestones.sandbox.protocol import (
     MAX_FAULT_NUMBERS,
@@ -56,7 +56,7 @@ from milestones.sandbox.protocol import (
     encode,
     read_fault,
 )
-from milestones.sandbox.runtime import ensure_runtime
+from milestones.sandbox.runtime import Runtime
 
 __all__ = [
     "Expected",
@@ -74,7 +74,6 @@ __all__ = [
 _CHUNK = 256 * 1024
 _LOOK_SECONDS = 0.1  # how often CPU time and memory are looked at
 _HEARTBEAT_SECONDS = 0.25
-_PATIENCE_SECONDS = 5.0
 # A program that computed, or stood ready and waited for a processor, for less of the wall time than this was asleep.
 _AWAKE_SHARE = 0.1
 _FAULT_BYTES = 8 * MAX_FAULT_NUMBERS + MAX_FAULT_TEXT
@@ -106,16 +105,11 @@ class Sandbox:
         self._bare = bare
         self._hash_seed = hash_seed
         self._output = Output()
-        self._group: Group = ProcessTree("not sandboxed")
-        self._process: Process | None = None
-        self._started_at = 0.0
+        self._box = Box(limits)
         self._waited = 0.0  # wall seconds spent in ask()
         self._heard = False  # whether the harness has ever taken in a whole question
-        self._usage: Usage | None = None  # set at the end
         self._end: Exception | None = None  # why no more can be asked
-        self._all_gone = False
         self._cleanup = contextlib.ExitStack()
-        self._theirs = Descriptors()
         self._connection: socket.socket
         self._log: int
         self._selector: selectors.BaseSelector
@@ -123,12 +117,12 @@ class Sandbox:
     @property
     def submission_path(self) -> str:
         """Where the student's files are, as the harness sees them."""
-        return str(self._submission) if self._bare else "/submission"
+        return str(self._submission) if self._bare else SUBMISSION
 
     @property
     def alive(self) -> bool:
         """Whether another question can be asked."""
-        return self._process is not None and self._end is None and self._usage is None
+        return self._box.is_open and self._end is None
 
     @property
     def log(self) -> str:
@@ -138,40 +132,45 @@ class Sandbox:
     @property
     def usage(self) -> Usage:
         """What has been used so far; after the end, in all."""
-        if self._usage is not None:
-            return self._usage
-        if self._process is None:
-            return Usage(limits=self._group.description)
-        return Usage(
-            cpu_seconds=self._group.cpu_seconds(),
-            wall_seconds=time.monotonic() - self._started_at,
-            peak_memory_bytes=self._group.peak_memory_bytes(),
-            limits=self._group.description,
-        )
+        return self._box.usage
 
     # -- life --------------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        self._started_at = time.monotonic()
-        try:
-            self._open_channels()
-            if self._bare:
-                self._start_bare()
-            else:
-                self._start_sandboxed()
-        except BaseException as error:
-            self._end = OurTrouble("The sandbox did not start.")
-            self._theirs.close_all()
-            self._take_output()
-            self._all_gone = self._process is None
-            self._cleanup.close()
-            if isinstance(error, OurTrouble) and self._output.total_bytes:
-                raise OurTrouble(f"{error} {self._output.tail()}") from error
-            raise
-        self._theirs.close_all()
-        assert self._process is not None
-        if self._process.descriptor is not None:
-            self._selector.register(self._process.descriptor, selectors.EVENT_READ)
+        with Descriptors() as theirs:
+            try:
+                connection, log = self._open_channels(theirs)
+                harness = places.harness_folder(self._program)
+                if self._bare:
+                    packages = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
+                    program = str(harness.folder / harness.program)
+                    command = [sys.executable, *_PYTHON_FLAGS, program, str(connection), str(harness.folder), *packages]
+                    self._box.start_bare(command, environment=self._environment(), inherit=(connection,), stdout=log)
+                else:
+
+                    def inside(runtime: Runtime) -> list[str]:
+                        program = f"{HARNESS}/{harness.program}"
+                        folders = (HARNESS, runtime.site_packages)
+                        return [runtime.python, *_PYTHON_FLAGS, program, str(connection), *folders]
+
+                    self._box.start(
+                        self._submission,
+                        command=inside,
+                        harness=harness,
+                        environment=self._environment(),
+                        inherit=(connection,),
+                        stdout=log,
+                        stderr=log,
+                    )
+            except BaseException as error:
+                theirs.close_all()
+                self._take_output()
+                self._cleanup.close()
+                if isinstance(error, OurTrouble) and self._output.total_bytes:
+                    raise OurTrouble(f"{error} {self._output.tail()}") from error
+                raise
+        if self._box.process.descriptor is not None:
+            self._selector.register(self._box.process.descriptor, selectors.EVENT_READ)
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -182,98 +181,32 @@ class Sandbox:
 
         Raises OurTrouble when something could not be ended or removed.
         """
-        if self._process is None or self._usage is not None:
+        if not self._box.is_open:
             return
         with self._cleanup:
-            self._finish(self._process)
+            self._selector.close()
+            try:
+                self._box.close()
+            finally:
+                self._take_output()
 
-    def _finish(self, process: Process) -> None:
-        """Kill all inside, see that it is gone, and take down the last figures while their sources still exist."""
-        group = self._group
-        wall = time.monotonic() - self._started_at
-        cpu, peak = group.cpu_seconds(), group.peak_memory_bytes()
-        if process.descriptor is not None:
-            self._selector.unregister(process.descriptor)
-        if self._bare:
-            group.kill()
-        gone = process.kill()
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while group.processes() and time.monotonic() < deadline:
-            group.kill()
-            time.sleep(0.001)
-        self._take_output()
-        cpu, peak = max(cpu, group.cpu_seconds()), max(peak, group.peak_memory_bytes())
-        if isinstance(group, ProcessTree) and process.rusage is not None:
-            # The tree was last seen a moment before its end; what was waited for is counted here to the end.
-            cpu = max(cpu, process.rusage.ru_utime + process.rusage.ru_stime)
-            peak = max(peak, process.rusage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
-        self._usage = Usage(cpu_seconds=cpu, wall_seconds=wall, peak_memory_bytes=peak, limits=group.description)
-        self._all_gone = gone and not group.processes()
-        if not self._all_gone:
-            raise OurTrouble("A sandbox could not be ended: processes of it are still running.")
-
-    def _open_channels(self) -> None:
-        """The private socket and the log pipe; their ends are closed on our side as soon as the program has them."""
-        ours, theirs = socket.socketpair()
-        self._cleanup.callback(ours.close)
-        self._their_socket = self._theirs.keep(theirs.detach())
+    def _open_channels(self, theirs: Descriptors) -> tuple[int, int]:
+        """Make the private socket and the log pipe; the ends that the program gets, left in the care of ``theirs``."""
+        self._connection, other = socket.socketpair()
+        connection = theirs.keep(other.detach())
+        self._cleanup.callback(self._connection.close)
         self._log, write = os.pipe()
+        log = theirs.keep(write)
         self._cleanup.callback(os.close, self._log)
-        self._their_log = self._theirs.keep(write)
-        ours.setblocking(False)
+        self._connection.setblocking(False)
         os.set_blocking(self._log, False)
-        self._connection = ours
         self._selector = selectors.DefaultSelector()
         self._cleanup.callback(self._selector.close)
-        self._selector.register(ours, selectors.EVENT_READ)
+        self._selector.register(self._connection, selectors.EVENT_READ)
         self._selector.register(self._log, selectors.EVENT_READ)
+        return connection, log
 
-    def _start_sandboxed(self) -> None:
-        _sweep_once(places.base_folder())
-        runtime = ensure_runtime()
-        harness = places.harness_folder(self._program)
-        # Undone in reverse: the user is given back last, when nothing can run under it any more.
-        lease = pool.lease_user()
-        self._cleanup.callback(lambda: lease.release(clean=self._all_gone))
-        job = places.open_job()
-        self._cleanup.callback(job.remove)
-        self._group = new_group(job.name)
-        job.note_cgroups(self._group.paths())
-        self._cleanup.callback(self._group.remove)
-        self._group.make(self.limits)
-        submission = places.submission_for(lease.uid, self._submission, job)
-        command = [runtime.python, *_PYTHON_FLAGS, f"/harness/{harness.program}", str(self._their_socket)]
-        self._process = bubblewrap.launch(
-            [*command, "/harness", runtime.site_packages],
-            runtime=runtime,
-            mounts=[Mount(harness.folder, "/harness"), Mount(submission, "/submission")],
-            limits=self.limits,
-            environment=self._python_environment(),
-            lease=lease,
-            group=self._group,
-            inherit=(self._their_socket,),
-            stdout=self._their_log,
-            stderr=self._their_log,
-        )
-
-    def _start_bare(self) -> None:
-        harness = places.harness_folder(self._program)
-        packages = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
-        command = [sys.executable, *_PYTHON_FLAGS, str(harness.folder / harness.program), str(self._their_socket)]
-        own = {name: value for name in ("PATH", "HOME", "TMPDIR", "LANG") if (value := os.environ.get(name))}
-        popen = subprocess.Popen(
-            [*command, str(harness.folder), *packages],
-            env={**own, **bubblewrap.THREADS, "MPLBACKEND": "Agg", **self._python_environment()},
-            stdin=subprocess.DEVNULL,
-            stdout=self._their_log,
-            stderr=self._their_log,
-            pass_fds=(self._their_socket,),
-            start_new_session=True,
-        )
-        self._group.admit(popen.pid)
-        self._process = Process(popen, popen.pid)
-
-    def _python_environment(self) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         return {
             "PYTHONHASHSEED": str(self._hash_seed % (1 << 32)),
             "PYTHONUNBUFFERED": "1",  # what is printed right before a crash is worth the most
@@ -302,7 +235,7 @@ class Sandbox:
         """
         if self._end is not None:
             raise self._end
-        if self._process is None or self._usage is not None:
+        if not self._box.is_open:
             raise OurTrouble("A question was put to a sandbox that is not open.")
         request = Frame(Kind.REQUEST, operation, secrets.randbits(64), tuple(arrays))
         try:
@@ -378,16 +311,18 @@ class Sandbox:
             if answer is not None:
                 self._take_output()
             return answer
-        if not connection and self._process is not None and self._process.descriptor in ready:
+        if not connection and self._box.process.descriptor in ready:
             # The program has ended, and its socket has nothing more to say.
             raise self._why_it_ended(unread=bool(outgoing))
         return None
 
     def _look_around(self, clock: _Clock) -> None:
         """What no descriptor tells: memory, CPU time, and the end of a program whose child still holds the socket."""
-        if self._group.out_of_memory():
+        if self._box.group.out_of_memory():
             raise self._out_of_memory()
         clock.check()
+        if self._box.process.descriptor is None and self._box.process.poll() is not None:
+            raise self._why_it_ended(unread=False)
 
     def _send(self, outgoing: list[memoryview]) -> None:
         try:
@@ -431,27 +366,25 @@ class Sandbox:
 
     def _why_it_ended(self, *, unread: bool) -> StudentSide | OurTrouble:
         """The failure that the end of the connection stands for. ``unread``: not all of our question had been read."""
-        assert self._process is not None
-        if not self._process.wait(1.0):
+        process, group = self._box.process, self._box.group
+        if not process.wait(1.0):
             return StudentProtocolViolation("The program closed its connection.")
         self._take_output()
-        if self._group.out_of_memory():
+        if group.out_of_memory():
             return self._out_of_memory()
         if unread and not self._heard:
             # No student code runs before the first question has been read, so it was not the student's.
-            return OurTrouble(f"The harness did not start (exit status {self._process.returncode}). {self.log[-2000:]}")
-        code = self._process.returncode or 0
+            return OurTrouble(f"The harness did not start (exit status {process.returncode}). {self.log[-2000:]}")
+        code = process.returncode or 0
         # bwrap passes a signal on as a shell does; without bwrap it is a negative number.
         number = -code if code < 0 else code - 128 if code > 128 else None
-        if number == signal.SIGXCPU or self._group.cpu_seconds() >= self.limits.cpu_seconds:
-            return StudentTimedOut(self._group.cpu_seconds(), time.monotonic() - self._started_at, False)
+        if number == signal.SIGXCPU or group.cpu_seconds() >= self.limits.cpu_seconds:
+            return StudentTimedOut(group.cpu_seconds(), self.usage.wall_seconds, sleeper=False)
         if number is None:
             reason = f"The program ended with exit status {code} instead of answering."
             return StudentCrashed(reason, code, self._output.tail())
-        with contextlib.suppress(ValueError):
-            number = signal.Signals(number)
-        name = number.name if isinstance(number, signal.Signals) else f"signal {number}"
-        return StudentCrashed(f"The program was ended by {name}.", None, self._output.tail(), int(number))
+        name = signal.Signals(number).name if number in iter(signal.Signals) else f"signal {number}"
+        return StudentCrashed(f"The program was ended by {name}.", None, self._output.tail(), number)
 
     def _out_of_memory(self) -> StudentOutOfMemory:
         megabytes = self.limits.memory_bytes / (1 << 20)
@@ -472,7 +405,7 @@ class _Clock:
     """The deadlines of one question, in CPU time and in wall time."""
 
     def __init__(self, sandbox: Sandbox, cpu_seconds: float | None) -> None:
-        limits, group = sandbox.limits, sandbox._group
+        limits, group = sandbox.limits, sandbox._box.group
         self._group = group
         self._cpu_at_start = group.cpu_seconds()
         self._waiting_at_start = group.waiting_seconds()
@@ -517,9 +450,3 @@ def _refuse_unexpected(request: Frame, expect: Sequence[Expected], header: Frame
             raise ProtocolError(
                 f"Array {number} of the answer is {announced.dtype} {announced.shape}; expected was {expected}."
             )
-
-
-@functools.cache
-def _sweep_once(_base: Path) -> None:
-    """Clear away what dead workers left behind, once per process."""
-    places.sweep(remove_group)
