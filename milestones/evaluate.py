@@ -255,7 +255,7 @@ class _Run:
         self._tell("Scoring", "")
         stated = self.milestone.rubric
         scored = rubric.score(stated, self.measurements, mark=mark)
-        data = self.lab.datasets.used
+        used = self.lab.used.values()
         reasons = [words for m in self.measurements for name, words in HUMAN_REASONS.items() if m.evidence.get(name)]
         if scored.benchmark_met is None:
             reasons.append("the benchmark's mark lies inside the interval of the measured accuracy")
@@ -280,8 +280,8 @@ class _Run:
             ),
             seed=self.lab.seed,
             counts=dict(self.lab.counts),
-            dataset="; ".join(f"{name} {fingerprint[:16]}" for name, fingerprint, _ in data),
-            practice_data=any(practice for _, _, practice in data),
+            dataset="; ".join(f"{data.name} {data.fingerprint[:16]}" for data in used),
+            practice_data=any(data.practice for data in used),
             evaluator_version=evaluator_version(),
             log="\n".join(log for log in self.logs if log)[-LOG_BYTES:],
             notes=self.location.notes,

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milestones.contract import Exhibit
+from milestones.datasets.data import ImageData, TextData
+from milestones.datasets.store import DataStore
 
 # Sizes that a count may settle on. Fixed steps, so that a replay needs only the step and not the speed of a machine.
 LADDER = (200, 500, 1_000, 2_000, 5_000, 10_000)
@@ -101,23 +103,32 @@ class Lab:
         self,
         *,
         seed: int,
-        datasets: object,
+        datasets: DataStore,
         identity: bytes = b"",
         package_digest: str = "",
         counts: Mapping[str, int] | None = None,
         mark: float | None = None,
-        on_curve: Callable[[tuple[tuple[int, float], ...]], None] | None = None,
     ) -> None:
         self.seed = seed
-        self.datasets = datasets
+        self._datasets = datasets
         self.counts: dict[str, int] = dict(counts or {})
         self.mark = mark
         self.exhibits: list[Exhibit] = []
-        self.memory: dict[str, object] = {}
+        self.used: dict[str, ImageData | TextData] = {}
         self._identity = identity
         self._package_digest = package_digest
         self._replayed = frozenset(counts or {})
-        self._on_curve = on_curve
+        self.on_curve: Callable[[tuple[tuple[int, float], ...]], None] = lambda points: None
+
+    # -- data --------------------------------------------------------------------------------------------------------
+
+    def mnist(self) -> ImageData:
+        """MNIST or practice digits; noted, so that the result says what it was measured on."""
+        data = self._datasets.mnist()
+        self.used[data.name] = data
+        return data
+
+    # -- draws -------------------------------------------------------------------------------------------------------
 
     def random(self, purpose: str) -> np.random.Generator:
         """A generator for one purpose: independent of how many numbers other checks drew."""
@@ -131,6 +142,8 @@ class Lab:
     def public_seed(self, purpose: str) -> int:
         """A seed that may enter the sandbox: derived from the secret one, which can't be found from it."""
         return _digest_number(f"{self.seed}/inside/{purpose}".encode()) % (1 << 31)
+
+    # -- counts ------------------------------------------------------------------------------------------------------
 
     def settle(self, name: str, affordable: float, *, most: int = LADDER[-1]) -> int:
         """The step of the ladder for ``name``: replayed if known, else the largest not above half of ``affordable``.
@@ -149,13 +162,14 @@ class Lab:
     def is_replay(self, name: str) -> bool:
         return name in self._replayed
 
+    # -- for people --------------------------------------------------------------------------------------------------
+
     def exhibit(self, exhibit: Exhibit) -> None:
         self.exhibits.append(exhibit)
 
     def show_curve(self, points: list[tuple[int, float]]) -> None:
         """Show a training curve live: (images seen, probe loss) so far."""
-        if self._on_curve is not None:
-            self._on_curve(tuple(points))
+        self.on_curve(tuple(points))
 
 
 def _digest_number(material: bytes) -> int:

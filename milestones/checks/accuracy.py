@@ -75,7 +75,7 @@ def mnist_accuracy_of(recipe: Recipe) -> Check:
 
     @check("mnist_accuracy", "Accuracy on unseen MNIST digits")
     def mnist_accuracy(student: Student, lab: Lab) -> list[Measurement]:
-        data = lab.datasets.mnist()
+        data = lab.mnist()
         trial = Trial(student, lab, recipe, data.train_images, data.train_labels, data.test_images, data.test_labels)
         return trial.run("mnist_accuracy", mnist_accuracy.title)
 

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 from milestones.checks.accuracy import answers_right, derangement
 from milestones.checks.architecture import AFFINE_LIMIT, affinity_gap, scores_as_logits
+from milestones.datasets.store import DataStore
 from milestones.intervals import wilson
 from milestones.lab import LADDER, Lab, compare
 from milestones.reference import sigmoid, softmax
 
 
 def lab(**changed):
-    return Lab(**{"seed": 7, "datasets": None, **changed})
+    return Lab(**{"seed": 7, "datasets": DataStore(None), **changed})
 
 
 def test_the_same_seed_draws_the_same_whatever_was_drawn_before():
