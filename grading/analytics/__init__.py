@@ -1,0 +1,1 @@
+"""What the class can do, read from ``MilestoneResult`` and ``HourlyActivity`` alone: questions in SQL, answers as figures."""

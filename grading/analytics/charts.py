@@ -1,0 +1,325 @@
+"""Rows in, figures out: pure functions that build Plotly figures with one shared template.
+
+Colours are Okabe-Ito in their light form; ``static/js/charts.js`` swaps each for the variable of the current theme. A second
+series always differs by pattern or dash as well. The title is the question that the figure answers and stands in the
+page's own text, not in the drawing; axes carry units; n is in the sentence; groups under five are dots.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import plotly.graph_objects as go
+
+from grading.analytics.queries import AccuracyRow, CompletionRow, ScoreRow
+
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
+INK, INK_SOFT, LINE, SURFACE = "#373c44", "#5d6472", "#e3e6ec", "#ffffff"
+#: Fewer values than this are drawn one by one: a histogram of four people is a list of four people in disguise.
+SMALL_GROUP = 5
+
+Cell = str | int | float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """One figure as a page shows it: ``figure`` is Plotly JSON, or None where there is nothing to draw yet."""
+
+    key: str
+    title: str
+    sentence: str
+    figure: Mapping[str, Any] | None
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Cell, ...], ...] = field(default=())
+
+    @property
+    def data_id(self) -> str:
+        """The id of the script element that holds the figure's JSON."""
+        return f"{self.key}-data"
+
+
+@cache
+def template() -> go.layout.Template:
+    """The look that every figure shares."""
+    axis = {"gridcolor": LINE, "zeroline": False, "linecolor": LINE, "ticks": "", "automargin": True}
+    return go.layout.Template(
+        layout={
+            "colorway": [BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY],
+            "font": {"size": 12, "color": INK},
+            "margin": {"t": 12, "r": 12, "b": 44, "l": 52},
+            "xaxis": axis | {"title": {"standoff": 10}},
+            "yaxis": axis | {"title": {"standoff": 10}, "rangemode": "tozero"},
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+            "hoverlabel": {"bgcolor": SURFACE, "bordercolor": LINE, "font": {"color": INK}},
+            "bargap": 0.06,
+            "showlegend": False,
+        }
+    )
+
+
+def _figure(traces: Iterable[Any], **layout: Any) -> dict[str, Any]:
+    figure = go.Figure(data=list(traces), layout=go.Layout(template=template(), **layout))
+    return figure.to_plotly_json()
+
+
+def _axis(title: str, **options: Any) -> dict[str, Any]:
+    return {"title": {"text": title}, **options}
+
+
+def _count_axis(title: str, largest: int) -> dict[str, Any]:
+    """An axis of people: whole numbers only, also when there are few."""
+    return _axis(title, **({"dtick": 1} if largest <= 5 else {"nticks": 6}), range=[0, max(1, largest) * 1.08])
+
+
+def completion(rows: Sequence[CompletionRow], *, titles: Mapping[str, str]) -> Chart:
+    """Share of the class that completed each milestone, and that tried and has not yet. ``titles`` by slug."""
+    labels = [f"M{row.number}" for row in rows]
+    done = [100 * row.completed / row.students if row.students else 0 for row in rows]
+    tried = [100 * (row.submitted - row.completed) / row.students if row.students else 0 for row in rows]
+    hover = [
+        f"{titles[row.slug]}: {row.completed} completed, {row.submitted} submitted, of {row.students}" for row in rows
+    ]
+    traces = [
+        go.Bar(
+            name="Completed", x=labels, y=done, marker={"color": BLUE}, hovertext=hover, hoverinfo="text",
+            text=[f"{share:.0f} %" if share else "" for share in done], textposition="inside", insidetextanchor="end",
+            textfont={"color": SURFACE},
+        ),
+        go.Bar(
+            name="Submitted, not completed", x=labels, y=tried, hovertext=hover, hoverinfo="text",
+            marker={"color": VERMILION, "pattern": {"shape": "/", "fillmode": "replace", "size": 7, "solidity": 0.3}},
+        ),
+    ]  # fmt: skip
+    students = max((row.students for row in rows), default=0)
+    best = [f"{row.completed} of {row.students} in milestone {row.number}" for row in rows if row.submitted]
+    return Chart(
+        key="completion",
+        title="How many students complete each milestone?",
+        sentence=f"Share of the {students} active students. Completed: {'; '.join(best) or 'nobody yet'}.",
+        figure=_figure(
+            traces,
+            barmode="stack",
+            showlegend=True,
+            bargap=0.35,
+            xaxis=_axis("Milestone", fixedrange=True),
+            yaxis=_axis("Students (%)", range=[0, 105], fixedrange=True, nticks=6),
+        )
+        if rows
+        else None,
+        columns=("Milestone", "Students", "Submitted", "Completed", "Completed (%)", "Mean score", "Median score"),
+        rows=tuple(
+            (
+                f"{row.number}. {titles[row.slug]}",
+                row.students,
+                row.submitted,
+                row.completed,
+                f"{share:.0f}",
+                _or_dash(row.mean_score),
+                _or_dash(row.median_score),
+            )
+            for row, share in zip(rows, done, strict=True)
+        ),
+    )
+
+
+def score_distribution(rows: Sequence[ScoreRow], *, milestone: str, threshold: float) -> Chart:
+    """Counted scores in bands of ten points, with the score that completes the milestone."""
+    scores = [row.score for row in rows]
+    bands = _bands(scores, width=10, low=0, high=100)
+    title = "How are the scores spread?"
+    if not scores:
+        return Chart(
+            key="scores", title=title, sentence=f"{milestone}: no scores yet. They appear as runs end.", figure=None
+        )
+    below = sum(score < threshold for score in scores)
+    return Chart(
+        key="scores",
+        title=title,
+        sentence=(
+            f"{milestone}, n = {len(scores)}: median {statistics.median(scores):.0f}, "
+            f"{below} below {threshold:g} (dashed line)."
+        ),
+        figure=_distribution(
+            scores, bands, x_title="Score (points of 100)", mark=threshold, x_range=(0, 100), suffix=" points"
+        ),
+        columns=("Score", "Students"),
+        rows=tuple((f"{low:g} to {'100' if high >= 100 else f'below {high:g}'}", count) for low, high, count in bands),
+    )
+
+
+def accuracy_distribution(rows: Sequence[AccuracyRow], *, subject: str, mark: float | None) -> Chart:
+    """Measured accuracies of the counted attempts in percent, with the pass mark (a share of 0 to 1)."""
+    values = [100 * row.accuracy for row in rows]
+    title = f"How accurate are the students' networks on {subject}?"
+    if not values:
+        return Chart(key="accuracy", title=title, sentence="No accuracy has been measured yet.", figure=None)
+    floor = max(0.0, 10 * (min([*values, 100 * (mark or 1)]) // 10))
+    width = 10 if floor < 50 else 5 if floor < 80 else 2
+    bands = _bands(values, width=width, low=floor, high=100)
+    sentence = f"n = {len(values)} students: median {statistics.median(values):.1f} %"
+    sizes = sorted({row.n for row in rows if row.n})
+    if sizes:
+        images = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+        sentence += f", each measured on {images} unseen images"
+    halves = [50 * (row.high - row.low) for row in rows if row.high is not None and row.low is not None]
+    if halves:
+        sentence += f" (95 % interval typically ±{statistics.median(halves):.1f} points)"
+    if mark is not None:
+        reached = sum(row.accuracy >= mark for row in rows)
+        sentence += f"; {reached} reach the mark of {100 * mark:g} % (dashed line)"
+    return Chart(
+        key="accuracy",
+        title=title,
+        sentence=sentence + ".",
+        figure=_distribution(
+            values,
+            bands,
+            x_title="Accuracy (%)",
+            mark=None if mark is None else 100 * mark,
+            x_range=(floor, 100),
+            suffix=" %",
+            intervals=[(100 * (row.low or row.accuracy), 100 * (row.high or row.accuracy)) for row in rows],
+        ),
+        columns=("Accuracy (%)", "Students"),
+        rows=tuple((f"{low:g} to {'100' if high >= 100 else f'below {high:g}'}", count) for low, high, count in bands),
+    )
+
+
+def learning_curve(points: Sequence[Sequence[float]], *, key: str, title: str, y_title: str, x_title: str) -> Chart:
+    """A curve of (x, y) points as the grader measured them during training."""
+    xs, ys = [point[0] for point in points], [point[1] for point in points]
+    trace = go.Scatter(
+        x=xs, y=ys, mode="lines+markers", line={"color": BLUE, "width": 2}, marker={"color": BLUE, "size": 6},
+        hovertemplate=f"%{{x:,}} {x_title.lower()}: %{{y:.3f}}<extra></extra>",
+    )  # fmt: skip
+    if points:
+        sentence = f"{len(points)} looks by the grader: from {ys[0]:.3f} to {ys[-1]:.3f}."
+    else:
+        sentence = "The first point appears when training has begun."
+    return Chart(
+        key=key,
+        title=title,
+        sentence=sentence,
+        figure=_figure([trace], xaxis=_axis(x_title, rangemode="tozero"), yaxis=_axis(y_title)) if points else None,
+        columns=(x_title, y_title),
+        rows=tuple((f"{x:,}", f"{y:.4f}") for x, y in zip(xs, ys, strict=True)),
+    )
+
+
+def confusion_matrix(matrix: Sequence[Sequence[int]], *, key: str, title: str, labels: Sequence[str]) -> Chart:
+    """Rows are the true classes, columns what the network said; counts of images."""
+    total = sum(map(sum, matrix))
+    mistakes = [
+        (count, labels[true], labels[said])
+        for true, row in enumerate(matrix)
+        for said, count in enumerate(row)
+        if true != said and count
+    ]
+    sentence = f"{total:,} images. "
+    if mistakes:
+        count, true, said = max(mistakes, key=lambda mistake: mistake[0])
+        sentence += f"The most frequent mistake: {true} taken for {said}, {count} times."
+    else:
+        sentence += "No mistakes."
+    trace = go.Heatmap(
+        z=[list(row) for row in matrix], x=list(labels), y=list(labels), colorscale="Cividis", xgap=1, ygap=1,
+        colorbar={"title": {"text": "Images"}, "thickness": 12, "outlinewidth": 0},
+        hovertemplate="True %{y}, said %{x}: %{z} images<extra></extra>",
+    )  # fmt: skip
+    figure = _figure(
+        [trace],
+        xaxis=_axis("The network said", type="category"),
+        yaxis=_axis("True class", type="category", autorange="reversed"),
+    )
+    return Chart(
+        key=key,
+        title=title,
+        sentence=sentence,
+        figure=figure,
+        columns=("True \\ said", *labels),
+        rows=tuple((label, *row) for label, row in zip(labels, matrix, strict=True)),
+    )
+
+
+def per_class_accuracy(shares: Sequence[float | None], *, key: str, title: str, labels: Sequence[str]) -> Chart:
+    """Accuracy of each class in percent. ``shares`` are 0 to 1; None is a class of which no image was drawn."""
+    known = [(label, 100 * share) for label, share in zip(labels, shares, strict=True) if share is not None]
+    trace = go.Bar(
+        x=[label for label, _ in known], y=[value for _, value in known], marker={"color": BLUE},
+        hovertemplate="Class %{x}: %{y:.1f} %<extra></extra>",
+    )  # fmt: skip
+    worst = min(known, key=lambda pair: pair[1], default=None)
+    return Chart(
+        key=key,
+        title=title,
+        sentence=f"Lowest for class {worst[0]}: {worst[1]:.1f} %." if worst else "No class was measured.",
+        figure=_figure(
+            [trace], xaxis=_axis("Class", type="category"), yaxis=_axis("Right (%)", range=[0, 105], nticks=6)
+        ),
+        columns=("Class", "Right (%)"),
+        rows=tuple((label, f"{value:.1f}") for label, value in known),
+    )
+
+
+def _or_dash(value: float | None) -> Cell:
+    return "—" if value is None else f"{value:.0f}"
+
+
+def _bands(values: Sequence[float], *, width: float, low: float, high: float) -> tuple[tuple[float, float, int], ...]:
+    """Counts per band [low, high); the last band includes its upper end, where full marks live."""
+    edges = [low + width * step for step in range(round((high - low) / width))]
+    counts = dict.fromkeys(edges, 0)
+    for value in values:
+        # 1e-9: 0.29 * 100 is 28.999999999999996, and a student at 29 belongs to the band that starts there.
+        step = int((value - low + 1e-9) // width)
+        counts[edges[min(max(step, 0), len(edges) - 1)]] += 1
+    return tuple((edge, edge + width, counts[edge]) for edge in edges)
+
+
+def _distribution(
+    values: Sequence[float],
+    bands: Sequence[tuple[float, float, int]],
+    *,
+    x_title: str,
+    mark: float | None,
+    x_range: tuple[float, float],
+    suffix: str,
+    intervals: Sequence[tuple[float, float]] | None = None,
+) -> dict[str, Any]:
+    """A histogram, or one dot per value in a small group (with its interval where there is one)."""
+    reach = x_range[1] - x_range[0]
+    shapes = []
+    if mark is not None:
+        line = {"color": VERMILION, "dash": "dash", "width": 2}
+        shapes = [{"type": "line", "x0": mark, "x1": mark, "y0": 0, "y1": 1, "yref": "paper", "line": line}]
+    x_axis = _axis(x_title, range=[x_range[0] - 0.02 * reach, x_range[1] + 0.02 * reach])
+    if len(values) < SMALL_GROUP:
+        errors = None
+        if intervals:
+            errors = {
+                "type": "data",
+                "symmetric": False,
+                "array": [high - value for value, (_, high) in zip(values, intervals, strict=True)],
+                "arrayminus": [value - low for value, (low, _) in zip(values, intervals, strict=True)],
+                "color": INK_SOFT,
+                "thickness": 1,
+            }
+        dots = go.Scatter(
+            x=list(values), y=list(range(1, len(values) + 1)), mode="markers", marker={"size": 10, "color": BLUE},
+            error_x=errors, hovertemplate=f"%{{x:.1f}}{suffix}<extra></extra>",
+        )  # fmt: skip
+        y_axis = {"visible": False, "range": [0, len(values) + 1]}
+        return _figure([dots], shapes=shapes, xaxis=x_axis, yaxis=y_axis)
+    bars = go.Bar(
+        x=[(low + high) / 2 for low, high, _ in bands],
+        y=[count for _, _, count in bands],
+        width=[0.94 * (high - low) for low, high, _ in bands],
+        marker={"color": BLUE},
+        customdata=[[low, high] for low, high, _ in bands],
+        hovertemplate=f"%{{customdata[0]:g}} to %{{customdata[1]:g}}{suffix}: %{{y}} students<extra></extra>",
+    )
+    return _figure([bars], shapes=shapes, xaxis=x_axis, yaxis=_count_axis("Students", max(c for *_, c in bands)))

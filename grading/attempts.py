@@ -1,0 +1,39 @@
+"""One student's attempts at one milestone, as a list that says what each was worth and which one counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from grading.class_lists import with_latest_run
+from grading.models import CourseMilestone, Enrollment, Submission
+from grading.pipeline import results
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptLine:
+    """One attempt. ``score`` is of 100, after marks and penalty; None while there is none or while grades are held."""
+
+    submission: Submission
+    state: str
+    score: float | None
+    counts: bool
+
+
+def attempt_lines(
+    submissions: QuerySet[Submission], student: Enrollment, course_milestone: CourseMilestone, *, sees_scores: bool
+) -> list[AttemptLine]:
+    """The newest attempt first. The number of queries does not depend on the number of attempts."""
+    judged = results.attempts_of(student, course_milestone) if sees_scores else []
+    by_submission = {attempt.submission.pk: attempt for attempt in judged}
+    best = results.counted(judged, course_milestone.attempt_that_counts)
+    return [
+        AttemptLine(
+            submission=submission,
+            state=submission.state or "received",
+            score=by_submission[submission.pk].score if submission.pk in by_submission else None,
+            counts=best is not None and best.submission.pk == submission.pk,
+        )
+        for submission in with_latest_run(submissions).order_by("-attempt")
+    ]

@@ -1,0 +1,151 @@
+"""The lists of a class:
+
+its people, the results of one milestone, its submissions. Filtered, sorted, never unbounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.db.models import (
+    Avg,
+    Count,
+    Exists,
+    F,
+    FilteredRelation,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+)
+
+from grading.models import CourseMilestone, Enrollment, Evaluation, MilestoneResult, Submission
+from grading.standing import state_of
+
+#: What the results of a milestone can be narrowed to, in words.
+RESULT_FILTERS: Mapping[str, str] = {
+    "": "All students",
+    "submitted": "Submitted",
+    "completed": "Completed",
+    "not_completed": "Submitted, not completed",
+    "not_submitted": "Nothing submitted",
+    "needs_human": "Waiting for a person",
+}
+SUBMISSION_FILTERS: Mapping[str, str] = {
+    "": "Any state",
+    "queued": "Waiting",
+    "running": "Running",
+    "scored": "Measured",
+    "failed": "Our problem",
+    "cancelled": "Cancelled",
+    "needs_human": "Waiting for a person",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultLine:
+    """One student in the results of one milestone."""
+
+    enrollment: Enrollment
+    result: MilestoneResult | None
+    state: str
+
+
+def matching_people(people: QuerySet[Enrollment], search: str) -> QuerySet[Enrollment]:
+    """Those whose name, user name, e-mail address or section contains ``search``."""
+    search = search.strip()[:100]
+    if not search:
+        return people
+    fields = ("person__full_name", "person__username", "person__email", "section")
+    wanted = Q()
+    for field in fields:
+        wanted |= Q(**{f"{field}__icontains": search})
+    return people.filter(wanted)
+
+
+def people_with_figures(people: QuerySet[Enrollment]) -> QuerySet[Enrollment]:
+    """Each place in a course with what it has reached: completed milestones, mean score, attempts, last change."""
+    return people.annotate(
+        completed_count=Count("results", filter=Q(results__completed=True)),
+        mean_score=Avg("results__score"),
+        attempts=Sum("results__attempts"),
+        last_change=Max("results__updated_at"),
+    )
+
+
+def students_with_result(students: QuerySet[Enrollment], course_milestone: CourseMilestone) -> QuerySet[Enrollment]:
+    """Each student with the figures of their result in one milestone, also those who have none."""
+    return students.annotate(
+        found=FilteredRelation("results", condition=Q(results__course_milestone=course_milestone)),
+        score=F("found__score"),
+        accuracy=F("found__accuracy"),
+        attempts=F("found__attempts"),
+        completed_at=F("found__completed_at"),
+        first_submitted_at=F("found__first_submitted_at"),
+    )
+
+
+def narrowed(students: QuerySet[Enrollment], show: str) -> QuerySet[Enrollment]:
+    """Those of :func:`students_with_result` that a filter of ``RESULT_FILTERS`` asks for; an unknown one asks for all."""
+    conditions = {
+        "submitted": Q(found__attempts__gt=0),
+        "completed": Q(found__completed=True),
+        "not_completed": Q(found__attempts__gt=0, found__completed=False),
+        "not_submitted": Q(found=None) | Q(found__attempts=0),
+        "needs_human": Q(found__needs_human=True),
+    }
+    return students.filter(conditions[show]) if show in conditions else students
+
+
+def result_lines(
+    students: Iterable[Enrollment], course_milestone: CourseMilestone, results: QuerySet[MilestoneResult]
+) -> list[ResultLine]:
+    """The students of one page with their results and states: two queries for any number of them."""
+    students = list(students)
+    by_student = {row.enrollment_id: row for row in results.filter(enrollment__in=students)}
+    runs = (
+        Evaluation.objects.filter(student__in=students, submission__course_milestone=course_milestone)
+        .order_by("student_id", "-submission__attempt", "-pk")
+        .distinct("student_id")
+        .only("state", "student_id")
+    )
+    latest = {run.student_id: run for run in runs}
+    return [
+        ResultLine(
+            enrollment=student,
+            result=by_student.get(student.pk),
+            state=state_of(course_milestone, result=by_student.get(student.pk), latest=latest.get(student.pk)),
+        )
+        for student in students
+    ]
+
+
+def newest_runs(evaluations: QuerySet[Evaluation]) -> list[Evaluation]:
+    """The newest run of the newest attempt at each milestone, without the large columns. For one student's runs."""
+    return list(
+        evaluations.order_by("submission__course_milestone_id", "-submission__attempt", "-pk")
+        .distinct("submission__course_milestone_id")
+        .defer("log", "measurements", "diagnoses", "progress", "notes", "phases", "counts")
+    )
+
+
+def with_latest_run(submissions: QuerySet[Submission]) -> QuerySet[Submission]:
+    """Each submission with the state and score of its newest run."""
+    newest = Evaluation.objects.filter(submission=OuterRef("pk")).order_by("-pk")
+    scored = newest.filter(state=Evaluation.State.SCORED)
+    return submissions.annotate(
+        state=Subquery(newest.values("state")[:1]),
+        score=Subquery(scored.values("score")[:1]),
+        maximum=Subquery(scored.values("maximum")[:1]),
+    )
+
+
+def narrowed_submissions(submissions: QuerySet[Submission], show: str) -> QuerySet[Submission]:
+    """Those of :func:`with_latest_run` in one state; ``needs_human`` are those that somebody must look at."""
+    if show == "needs_human":
+        waiting = Evaluation.objects.filter(submission=OuterRef("pk"), needs_human__len__gt=0)
+        return submissions.filter(Exists(waiting))
+    return submissions.filter(state=show) if show in SUBMISSION_FILTERS and show else submissions

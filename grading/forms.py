@@ -1,0 +1,92 @@
+"""What people type and choose, checked before anything is called with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import AnonymousUser
+from django.utils.crypto import get_random_string
+
+from grading.models import CriterionScore, Person
+
+
+class SignInForm(AuthenticationForm):
+    """User name and password; the sentence says nothing about which of the two was wrong."""
+
+    error_messages = AuthenticationForm.error_messages | {
+        "invalid_login": "That user name and password do not belong together. Both are case-sensitive.",
+    }
+
+
+class ThemeForm(forms.Form):
+    """Light, dark, or as the system says."""
+
+    theme = forms.ChoiceField(choices=Person.Theme)
+
+    def save(self, user: Person | AnonymousUser) -> None:
+        """Keep the choice with the account, where there is one."""
+        if user.is_authenticated:
+            Person.objects.filter(pk=user.pk).update(theme=self.cleaned_data["theme"])
+
+
+class JoinForm(forms.Form):
+    """A join code as people type it: spaces, dashes and small letters do not matter."""
+
+    code = forms.CharField(
+        label="Join code",
+        max_length=40,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}),
+    )
+
+    def clean_code(self) -> str:
+        return "".join(sign for sign in self.cleaned_data["code"].upper() if sign.isalnum())
+
+
+class UploadForm(forms.Form):
+    """One file, and the mark by which a double click is one attempt."""
+
+    file = forms.FileField(
+        label="Your package",
+        error_messages={"required": "Choose a file first.", "empty": "That file is empty: it has 0 bytes."},
+        widget=forms.FileInput(attrs={"accept": ".zip,.tar,.gz,.tgz,.bz2,.xz,.py,.ipynb,.npz"}),
+    )
+    upload_key = forms.CharField(max_length=64, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("initial", {"upload_key": get_random_string(32)})
+        super().__init__(*args, **kwargs)
+
+
+class OverrideForm(forms.Form):
+    """A person's points for one criterion, with the reason that stays beside them."""
+
+    points = forms.FloatField(min_value=0, widget=forms.NumberInput(attrs={"step": "0.5", "inputmode": "decimal"}))
+    reason = forms.CharField(
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="The student reads it. It stays in the history for ever.",
+        error_messages={"required": "Give a reason: the student and your colleagues will read it."},
+    )
+
+    def __init__(self, *args: Any, criterion: CriterionScore, **kwargs: Any) -> None:
+        kwargs.setdefault("auto_id", f"id_criterion_{criterion.pk}_%s")
+        super().__init__(*args, **kwargs)
+        field = self.fields["points"]
+        field.max_value = criterion.maximum
+        field.label = f"Points of {criterion.maximum:g}"
+        field.validators.append(forms.fields.validators.MaxValueValidator(criterion.maximum))
+        field.widget.attrs["max"] = f"{criterion.maximum:g}"
+
+
+class BenchmarkForm(forms.Form):
+    """A person's answer where the interval reaches the mark from below."""
+
+    met = forms.TypedChoiceField(
+        label="The benchmark is",
+        choices=[("yes", "met"), ("no", "not met")],
+        coerce=lambda value: value == "yes",
+        widget=forms.RadioSelect,
+    )
+    reason = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))

@@ -1,0 +1,151 @@
+"""One submission: the live run, then the result; stopping and running again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from grading import access
+from grading.models import Evaluation, Submission
+from grading.pipeline import dispatch
+from grading.report import as_json, loss_curve, report_of
+from grading.views.answers import chart_page, signed_in
+from milestones import registry
+
+State = Evaluation.State
+#: Columns that only the shown run needs.
+LARGE = ("log", "measurements", "diagnoses", "notes", "counts")
+
+
+@signed_in
+@never_cache
+@chart_page
+def submission(request: HttpRequest, submission: int) -> HttpResponse:
+    """The whole page; while a run is not over it polls :func:`status`."""
+    found = access.get_submission(request.user, submission)
+    return render(request, "submissions/detail.html", page_context(request, found))
+
+
+@signed_in
+@never_cache
+@chart_page
+def status(request: HttpRequest, submission: int) -> HttpResponse:
+    """The part of the page that changes, for htmx; the same template that the page includes."""
+    found = access.get_submission(request.user, submission)
+    return render(request, "submissions/_status.html", page_context(request, found))
+
+
+def page_context(request: HttpRequest, found: Submission) -> dict[str, Any]:
+    """What both need: the runs, the one that is shown, and its live state or its report."""
+    course_milestone = found.course_milestone
+    runs = list(access.evaluations_for(request.user).filter(submission=found).defer(*LARGE))
+    if not runs:
+        raise Http404("This submission has no run.")
+    shown = _shown_run(runs, request.GET.get("run"))
+    staff = access.is_staff_of(request.user, course_milestone.course)
+    context = {
+        "course": course_milestone.course,
+        "milestone": course_milestone,
+        "rubric": registry.get(course_milestone.milestone).rubric,
+        "submission": found,
+        "runs": runs,
+        "run": shown,
+        "latest": runs[0],
+        "is_staff": staff,
+        "may_mark": access.can_override(request.user, found) and shown.pk == _speaking_run(runs),
+        "sees_scores": access.may_see_scores(request.user, course_milestone),
+    }
+    if not shown.is_final:
+        return context | live_context(shown)
+    if shown.state == State.SCORED and context["sees_scores"]:
+        context["report"] = report_of(_with_everything(shown), course_milestone)
+    return context
+
+
+def live_context(run: Evaluation) -> dict[str, Any]:
+    """Phase, checks and curve of a run under way, and when its result may be there."""
+    progress = run.progress or {}
+    return {
+        "progress": progress,
+        "estimate": dispatch.estimate(run),
+        "position": dispatch.queue_position(run) if run.state == State.QUEUED else None,
+        "curve": loss_curve(progress["curve"]) if progress.get("curve") else None,
+    }
+
+
+def _shown_run(runs: list[Evaluation], asked: str | None) -> Evaluation:
+    """The run that was asked for; else the newest while it is under way; else the newest that has a result."""
+    chosen = next((run for run in runs if str(run.pk) == asked), None)
+    if chosen is None and runs[0].is_final:
+        chosen = next((run for run in runs if run.state == State.SCORED), None)
+    return chosen or runs[0]
+
+
+def _speaking_run(runs: list[Evaluation]) -> int | None:
+    """The run whose points count: marks on an older one would change nothing."""
+    return next((run.pk for run in runs if run.state == State.SCORED), None)
+
+
+def _with_everything(run: Evaluation) -> Evaluation:
+    loaded = Evaluation.objects.select_related("submission__course_milestone__course")
+    return loaded.prefetch_related("criteria__overrides__by", "benchmark_decisions__by", "evidence").get(pk=run.pk)
+
+
+@signed_in
+@require_POST
+def cancel(request: HttpRequest, submission: int) -> HttpResponse:
+    """Stop the newest run, if it is not over."""
+    found = access.get_submission(request.user, submission)
+    run = access.evaluations_for(request.user).filter(submission=found).first()
+    if run is not None and dispatch.cancel(run, by=request.user, reason="Cancelled on the page."):
+        messages.success(request, "The run was cancelled.")
+    else:
+        messages.info(request, "The run had ended already.")
+    return redirect("submission", submission=found.pk)
+
+
+@signed_in
+@require_POST
+def rerun(request: HttpRequest, submission: int) -> HttpResponse:
+    """Measure the same file again, as a new run beside the old ones. For staff."""
+    found = access.get_submission(request.user, submission)
+    access.staff_course_for(request.user, found.course_milestone.course.slug)
+    run = access.evaluations_for(request.user).filter(submission=found).first()
+    if run is None or not run.is_final:
+        messages.info(request, "A run of this submission is under way already.")
+    else:
+        dispatch.rerun(run, by=request.user)
+        messages.success(
+            request, "The submission is measured again. The earlier result stays until the new one is there."
+        )
+    return redirect("submission", submission=found.pk)
+
+
+@signed_in
+def result_json(request: HttpRequest, submission: int) -> HttpResponse:
+    """The result of the run that counts, as the command line writes it."""
+    found = access.get_submission(request.user, submission)
+    run = access.evaluations_for(request.user).filter(submission=found, state=State.SCORED).first()
+    if run is None or not access.may_see_scores(request.user, found.course_milestone):
+        raise Http404("There is no result.")
+    answer = JsonResponse(as_json(_with_everything(run)), json_dumps_params={"indent": 2, "ensure_ascii": False})
+    answer["Content-Disposition"] = f'attachment; filename="submission-{found.pk}.json"'
+    return answer
+
+
+@signed_in
+def uploaded_file(request: HttpRequest, submission: int) -> HttpResponse:
+    """The file as it was handed in, always as a download: what is inside is not ours."""
+    found = access.get_submission(request.user, submission)
+    try:
+        content = found.path.open("rb")
+    except FileNotFoundError:
+        raise Http404("The file is not on this server.") from None
+    return FileResponse(
+        content, as_attachment=True, filename=found.original_name, content_type="application/octet-stream"
+    )
