@@ -1,0 +1,1 @@
+"""The building blocks: tensors, autograd, layers, losses, optimizers, training."""
