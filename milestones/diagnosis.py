@@ -62,8 +62,8 @@ def _evidence(measurements: Mapping[str, Measurement], key: str) -> Mapping[str,
 
 @_cause(
     "crash_at_import",
-    'Run `python -c "import tinytorch.core.tensor"` in a fresh terminal; the error above appears there too. Code that tests '
-    'or prints belongs under `if __name__ == "__main__":`.',
+    'Import that module in a fresh terminal (`python -c "import …"` in the folder above the package) and the same error '
+    'appears. Code that tests or prints belongs under `if __name__ == "__main__":`.',
 )
 def _crash_at_import(m: Mapping[str, Measurement]) -> Found:
     evidence = _evidence(m, "package_import")

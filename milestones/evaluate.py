@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,10 @@ from milestones.diagnosis import diagnose
 from milestones.discovery import PackageLocation, find_package
 from milestones.lab import Lab
 from milestones.proxy import Student
+from milestones.sandbox.bare_tool import run_bare_ruff
+from milestones.sandbox.box import SUBMISSION
 from milestones.sandbox.session import Sandbox, SandboxLimits, StudentSide, Usage
-from milestones.sandbox.tools import run_tool
+from milestones.sandbox.tools import ToolResult, run_tool
 from milestones.source import Source
 
 LOG_BYTES = 64 * 1024
@@ -228,17 +230,21 @@ class _Run:
         return [answer] if isinstance(answer, Measurement) else list(answer)
 
     def _static_group(self, group: Group, budget: float) -> None:
-        def run_ruff(arguments: Any) -> Any:
-            result = run_tool(
-                ["ruff", *arguments],
-                self.folder,
-                limits=SandboxLimits(cpu_seconds=budget, memory_bytes=group.memory_bytes),
-                bare=self.bare,
-            )
+        def run_ruff(arguments: Sequence[str]) -> ToolResult:
+            limits = SandboxLimits(cpu_seconds=budget, memory_bytes=group.memory_bytes)
+            if self.bare:
+                result = run_bare_ruff(arguments, self.folder, limits=limits)
+            else:
+                result = run_tool(["ruff", *arguments], self.folder, limits=limits)
             self.usages.append(result.usage)
             return result
 
-        source = Source(dict(self.upload.files), self.location, run_ruff)
+        source = Source(
+            dict(self.upload.files),
+            self.location,
+            run_ruff,
+            mounted_at=str(self.folder) if self.bare else SUBMISSION,
+        )
         for check in group.checks:
             self._tell(group.title, check.title)
             self._record(check, self._run_check(check, source))

@@ -203,12 +203,12 @@ class Student:
         return ModelFacts(
             parameter_count=int(facts[Fact.PARAMETER_COUNT]),
             parameter_arrays=int(facts[Fact.PARAMETER_ARRAYS]),
-            own_model=facts[Fact.OWN_MODEL] == 1,
-            supplied_weights=facts[Fact.SUPPLIED_WEIGHTS] == 1,
-            own_train=facts[Fact.OWN_TRAIN] == 1,
-            dense_only=facts[Fact.DENSE_ONLY] == 1,
-            has_autograd=facts[Fact.HAS_AUTOGRAD] == 1,
-            used_sequential=facts[Fact.USED_SEQUENTIAL] == 1,
+            own_model=bool(facts[Fact.OWN_MODEL] == 1),
+            supplied_weights=bool(facts[Fact.SUPPLIED_WEIGHTS] == 1),
+            own_train=bool(facts[Fact.OWN_TRAIN] == 1),
+            dense_only=bool(facts[Fact.DENSE_ONLY] == 1),
+            has_autograd=bool(facts[Fact.HAS_AUTOGRAD] == 1),
+            used_sequential=bool(facts[Fact.USED_SEQUENTIAL] == 1),
             structure=array_to_text(structure, 4096),
         )
 

@@ -89,7 +89,7 @@ def _explain_share(criterion: Criterion, measurements: Mapping[str, Measurement]
     for key, weight in criterion.measurements.items():
         measurement = measurements.get(key)
         missing = criterion.percent * weight / total * (1 - _value(measurement))
-        if missing >= 0.005:
+        if missing >= 0.05:
             lost.append((missing, measurement.title if measurement else key, measurement))
     ran = sum(
         1 for key in criterion.measurements if key in measurements and measurements[key].status is not Status.NOT_RUN

@@ -6,15 +6,16 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
 from milestones.contract import OurTrouble
 from milestones.discovery import IGNORED, PackageLocation
+from milestones.sandbox.tools import ToolResult
 
 # Ruff prints one finding a line as path:line:column: RULE message. The paths are the student's, so anything may be in them.
 _FINDING = re.compile(
     r"^(?P<file>.{1,400}?):(?P<line>\d{1,7}):\d{1,7}: (?P<rule>[A-Z]+\d+|invalid-syntax):? (?P<message>.{0,300})"
 )
+UNREADABLE = "E902"
 _DEFINITION = re.compile(rb"^[ \t]*(?:async[ \t]+)?def[ \t]+\w+", re.M)
 _PUBLIC = re.compile(rb"^(?:[ \t]{4}|)(?:async[ \t]+)?(?:def|class)[ \t]+[A-Za-z]\w*", re.M)
 _CODE_LINE = re.compile(rb"^[ \t]*[^\s#]", re.M)
@@ -31,10 +32,18 @@ class Finding:
 
 
 class Source:
-    """The package's Python files. ``run_ruff(arguments) -> text`` runs Ruff over the upload in a sandbox."""
+    """The package's Python files.
+
+    ``run_ruff(arguments)`` runs Ruff with ``arguments``; the upload lies at ``mounted_at`` for it.
+    """
 
     def __init__(
-        self, files: dict[str, bytes], location: PackageLocation, run_ruff: Callable[[Sequence[str]], Any]
+        self,
+        files: dict[str, bytes],
+        location: PackageLocation,
+        run_ruff: Callable[[Sequence[str]], ToolResult],
+        *,
+        mounted_at: str,
     ) -> None:
         prefix = f"{location.root}/" if location.root else ""
         self.files = {
@@ -48,6 +57,7 @@ class Source:
             if extra:
                 self.files[extra] = files[extra]
         self._run_ruff = run_ruff
+        self._mounted_at = mounted_at
 
     @property
     def code_lines(self) -> int:
@@ -79,10 +89,17 @@ class Source:
                 "--config",
                 f"lint.mccabe.max-complexity={most_complex}",
                 "--",
-                *sorted(self.files),
+                *(f"{self._mounted_at}/{name}" for name in sorted(self.files)),
             ]
         )
         if result.exit_code != 0:
             raise OurTrouble(f"Ruff ended with {result.exit_code}: {result.stderr[:300]}")
         found = [_FINDING.match(line) for line in result.stdout.splitlines()]
-        return [Finding(m["file"], int(m["line"]), m["rule"], m["message"]) for m in found if m]
+        findings = [
+            Finding(m["file"].removeprefix(self._mounted_at + "/"), int(m["line"]), m["rule"], m["message"])
+            for m in found
+            if m
+        ]
+        if len([finding for finding in findings if finding.rule == UNREADABLE]) == len(self.files):
+            raise OurTrouble(f"Ruff could read none of the files at {self._mounted_at}.")
+        return findings

@@ -151,7 +151,8 @@ class Trial:
                 right=right,
                 n=len(sample),
                 mark=None,
-                message="Measured beside the unseen images: a model should not do better on what it has never seen.",
+                message=f"{right / len(sample):.1%} of {len(sample):,} training images, for comparison: a model should not do "
+                "better on images that it has never seen.",
             )
         )
 

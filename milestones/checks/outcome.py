@@ -96,7 +96,7 @@ def cases(
     right = len(comparisons) - len(wrong)
     details: dict[str, Any] = {"cases": len(comparisons), "right": right, **(evidence or {})}
     if not wrong:
-        message = f"All {right} cases agree with the reference."
+        message = f"All {right} cases agree with the reference." if right > 1 else "Agrees with the reference."
     else:
         name, worst = wrong[0]
         message = f"{right} of {len(comparisons)} cases agree; {name}: {worst.sentence()}."

@@ -37,7 +37,7 @@ def main(pairs: int) -> None:
     milestone = registry.get(1)
     sample = next(sample for sample in samples.list_samples(milestone.folder) if sample.name == "full_autograd")
     with tempfile.TemporaryDirectory() as folder:
-        path = samples.materialise(sample, Path(folder) / "package")
+        path = samples.materialise(sample.folder, Path(folder) / "package")
         run(path, bare=True), run(path, bare=False)  # files and data sets come into memory
         sandboxed, bare = [], []
         for pair in range(pairs):

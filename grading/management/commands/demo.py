@@ -110,7 +110,7 @@ class Command(BaseCommand):
                     if attempt >= len(names) or names[attempt] not in available:
                         continue
                     target = Path(folder) / f"{names[attempt]}.zip"
-                    samples.pack(available[names[attempt]], target)
+                    samples.pack(available[names[attempt]].folder, target)
                     with target.open("rb") as file:
                         intake.receive(
                             student=people[username],
