@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from grading.class_lists import with_latest_run
-from grading.models import CourseMilestone, Enrollment, Submission
+from grading.models import CourseMilestone, Enrollment, Evaluation, Submission
 from grading.pipeline import results
+from grading.standing import word_for
+from milestones.contract import Level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +33,21 @@ def attempt_lines(
     return [
         AttemptLine(
             submission=submission,
-            state=submission.state or "received",
+            state=_state(submission, by_submission.get(submission.pk), sees_scores=sees_scores),
             score=by_submission[submission.pk].score if submission.pk in by_submission else None,
             counts=best is not None and best.submission.pk == submission.pk,
         )
         for submission in with_latest_run(submissions).order_by("-attempt")
     ]
+
+
+def _state(submission: Submission, judged: results.Attempt | None, *, sees_scores: bool) -> str:
+    """The newest run's state while it is under way or was ours to mend; the word for the result otherwise."""
+    if submission.state in (Evaluation.State.QUEUED, Evaluation.State.RUNNING):
+        return submission.state
+    if judged is not None:
+        level = Level.of(judged.score / 100)
+        return word_for(completed=judged.completes, benchmark_met=judged.benchmark_met, level=level)
+    if submission.state == Evaluation.State.SCORED and not sees_scores:
+        return "held"
+    return submission.state or Evaluation.State.RECEIVED

@@ -19,6 +19,10 @@ class SignInForm(AuthenticationForm):
         "invalid_login": "That user name and password do not belong together. Both are case-sensitive.",
     }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = "User name"
+
 
 class ThemeForm(forms.Form):
     """Light, dark, or as the system says."""

@@ -54,15 +54,17 @@ def state_of(
     now: dt.datetime | None = None,
 ) -> str:
     """The state of one student in one milestone; ``latest`` is the newest evaluation of the newest submission."""
-    now = now or timezone.now()
     if latest is not None and latest.state in (Evaluation.State.QUEUED, Evaluation.State.RUNNING):
         return latest.state
     if result is not None and result.score is not None:
         if not sees_scores:
             return "held"
         return word_for(completed=result.completed, benchmark_met=result.benchmark_met, level=result.level)
-    if latest is not None:
-        return latest.state
+    return latest.state if latest is not None else _state_of_nothing(course_milestone, now or timezone.now())
+
+
+def _state_of_nothing(course_milestone: CourseMilestone, now: dt.datetime) -> str:
+    """Where nothing was handed in: by the dates of the course, since accommodations only ever give more time."""
     if course_milestone.opens and now < course_milestone.opens:
         return "not_open"
     if course_milestone.closes and now >= course_milestone.closes:

@@ -53,7 +53,7 @@ def template() -> go.layout.Template:
             "margin": {"t": 12, "r": 12, "b": 44, "l": 52},
             "xaxis": axis | {"title": {"standoff": 10}},
             "yaxis": axis | {"title": {"standoff": 10}, "rangemode": "tozero"},
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+            "legend": {"orientation": "h", "traceorder": "normal", "y": 1.02, "yanchor": "bottom", "x": 0},
             "hoverlabel": {"bgcolor": SURFACE, "bordercolor": LINE, "font": {"color": INK}},
             "bargap": 0.06,
             "showlegend": False,
@@ -193,7 +193,7 @@ def learning_curve(points: Sequence[Sequence[float]], *, key: str, title: str, y
     """A curve of (x, y) points as the grader measured them during training."""
     xs, ys = [point[0] for point in points], [point[1] for point in points]
     trace = go.Scatter(
-        x=xs, y=ys, mode="lines+markers", line={"color": BLUE, "width": 2}, marker={"color": BLUE, "size": 6},
+        x=xs, y=ys, mode="lines+markers", line={"color": BLUE, "width": 2}, marker={"color": BLUE, "size": 6}, cliponaxis=False,
         hovertemplate=f"%{{x:,}} {x_title.lower()}: %{{y:.3f}}<extra></extra>",
     )  # fmt: skip
     if points:

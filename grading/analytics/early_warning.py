@@ -47,7 +47,7 @@ def _warning(row: NeedsHelpRow, *, threshold: float) -> Warning:
     if not row.completed:
         reasons.append(f"Milestone {row.number} not completed")
     if row.score < threshold:
-        reasons.append(f"score {row.score:.0f}, below {threshold:g}")
+        reasons.append(f"score below {threshold:g}")
     if row.benchmark_met is False:
         reasons.append(f"benchmark not met ({rubric.benchmark.title})")
     return Warning(
@@ -62,8 +62,9 @@ def _warning(row: NeedsHelpRow, *, threshold: float) -> Warning:
 
 def _evidence(row: NeedsHelpRow, criteria: Mapping) -> Iterable[str]:
     """What the warning rests on: what was diagnosed, the weakest criterion, the accuracy, the attempts."""
-    for code in row.failing_diagnoses[:3]:
-        yield f"diagnosed: {code.replace('_', ' ').replace('-', ' ')}"
+    if row.failing_diagnoses:
+        named = ", ".join(code.replace("_", " ").replace("-", " ") for code in row.failing_diagnoses[:3])
+        yield f"diagnosed: {named}"
     marked = {key: points for key, points in row.criterion_points.items() if points is not None and key in criteria}
     if marked:
         weakest = min(marked, key=lambda key: marked[key] / (criteria[key].percent or 1))

@@ -142,6 +142,12 @@ def points(value: float | None) -> str:
 
 
 @register.filter
+def thousands(count: int | None) -> str:
+    """10000 -> 10,000."""
+    return "—" if count is None else f"{count:,}"
+
+
+@register.filter
 def percent(share: float | None, decimals: int = 0) -> str:
     """A share of 0 to 1 as a percentage: 0.936 -> 93.6 %."""
     return "—" if share is None else f"{100 * float(share):.{decimals}f}\u00a0%"
