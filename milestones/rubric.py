@@ -71,7 +71,7 @@ def _score_criterion(criterion: Criterion, measurements: Mapping[str, Measuremen
         (key,) = criterion.measurements
         measurement = measurements.get(key)
         if measurement is None or measurement.value is None:
-            return _result(criterion, 0.0, "Not measured.")
+            return _result(criterion, 0.0, measurement.message if measurement else "Not measured.")
         return _result(criterion, interpolate(criterion.anchors, measurement.value), measurement.message)
     total = sum(criterion.measurements.values())
     share = sum(weight * _value(measurements.get(key)) for key, weight in criterion.measurements.items()) / total

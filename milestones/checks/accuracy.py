@@ -340,7 +340,6 @@ class Trial:
             title=title,
             kind="accuracy",
             status=Status.MISSING,
-            value=0.0,
             passed=False,
             message="The package has no autograd to train with and no trained weights were supplied; add weights/*.npz, "
             "or a submission.py whose build_model() returns the trained model.",

@@ -68,7 +68,8 @@ def failed(key: str, title: str, error: StudentSide, *, kind: str = "share") -> 
         title=title,
         kind=kind,
         status=status_of(error),
-        value=0.0,
+        # An accuracy that could not be measured is unknown, not 0 %.
+        value=None if kind == "accuracy" else 0.0,
         passed=False,
         message=_capitalised(sentence_of(error)),
         evidence=evidence,
