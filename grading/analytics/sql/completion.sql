@@ -15,7 +15,7 @@ results as (                -- one row per student and milestone, of one kind of
      where course_id = %(course)s
        and enrollment_id in (select id from students)
        and attempts > 0
-       and (evaluation_id is null or practice_data = %(practice_data)s)
+       and (score is null or practice_data = %(practice_data)s)
 )
 select milestone.id           as course_milestone_id,
        milestone.number,
