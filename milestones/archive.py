@@ -116,14 +116,28 @@ def read(path: Path) -> Upload:
     ------
     UnusableInput: the path is not there, can't be read, is none of these, is damaged, or breaks a rule.
     """
-    path = Path(path)
+    return _collected(Path(path), keep=True).finish()
+
+
+def names(path: Path) -> tuple[str, ...]:
+    """The sorted names of the files that ``read`` would give. Everything is unpacked and every rule applied, but no content
+    is kept, so that a door that only has to refuse does it in little memory.
+
+    Raises
+    ------
+    UnusableInput: as for ``read``.
+    """
+    return _collected(Path(path), keep=False).names()
+
+
+def _collected(path: Path, *, keep: bool) -> _Collection:
     try:
         if path.is_dir():
-            return _read_folder(path)
+            return _read_folder(path, keep=keep)
         with path.open("rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise UnusableInput(f"{_shown(path.name)} is not a regular file.")
-            return read_stream(stream, path.name)
+            return _collected_stream(stream, path.name, keep=keep)
     except FileNotFoundError:
         raise UnusableInput(f"There is no file or folder {_shown(str(path))}.") from None
     except OSError as trouble:
@@ -141,6 +155,10 @@ def read_stream(stream: BinaryIO, name: str) -> Upload:
     ------
     UnusableInput: as for ``read``.
     """
+    return _collected_stream(stream, name, keep=True).finish()
+
+
+def _collected_stream(stream: BinaryIO, name: str, *, keep: bool) -> _Collection:
     packed = _take(stream, MAX_UPLOAD_BYTES + 1)
     name = re.split(r"[/\\]", name)[-1] or "upload"
     if len(packed) > MAX_UPLOAD_BYTES:
@@ -150,7 +168,7 @@ def read_stream(stream: BinaryIO, name: str) -> Upload:
         )
     if not packed:
         raise UnusableInput(f"{_shown(name)} is empty.")
-    return _reader_for(packed, name)(packed, name)
+    return _reader_for(packed, name)(packed, name, keep)
 
 
 def write(upload: Upload, folder: Path) -> Path:
@@ -189,10 +207,11 @@ def remove(folder: Path) -> None:
 
 
 class _Collection:
-    """Gathers checked files, counting bytes and names as they come."""
+    """Gathers checked files, counting bytes and names as they come. Without ``keep``, contents are counted and dropped."""
 
-    def __init__(self, *, kind: SourceKind, name: str, packed_bytes: int | None) -> None:
+    def __init__(self, *, kind: SourceKind, name: str, packed_bytes: int | None, keep: bool) -> None:
         self.kind = kind
+        self.keep = keep
         self.name = name
         self.files: dict[str, bytes] = {}
         self.total = 0
@@ -218,14 +237,18 @@ class _Collection:
         for chunk in chunks:
             self.total += len(chunk)
             self._check_size(path)
-            content += chunk
+            if self.keep:
+                content += chunk
         self.files[path] = bytes(content)
 
-    def finish(self) -> Upload:
+    def names(self) -> tuple[str, ...]:
         if not self.files:
             passed_over = " apart from folders and files that tools leave behind" if self.listed else ""
             raise UnusableInput(f"{_shown(self.name)} is empty{passed_over}; there is nothing to assess.")
-        files = dict(sorted(self.files.items()))
+        return tuple(sorted(self.files))
+
+    def finish(self) -> Upload:
+        files = {name: self.files[name] for name in self.names()}
         return Upload(
             files=MappingProxyType(files), digest=_digest(files), source_kind=self.kind, total_bytes=self.total
         )
@@ -309,7 +332,7 @@ def _folded(path: str) -> str:
 # Kinds of upload
 
 
-def _reader_for(packed: bytes, name: str) -> Callable[[bytes, str], Upload]:
+def _reader_for(packed: bytes, name: str) -> Callable[[bytes, str, bool], _Collection]:
     if packed.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _read_zip
     if is_compressed(packed) or packed[257:262] == b"ustar" or name.lower().endswith(".tar"):
@@ -322,20 +345,20 @@ def _reader_for(packed: bytes, name: str) -> Callable[[bytes, str], Upload]:
     raise UnusableInput(f"{_shown(name)} is not an archive; upload {ACCEPTED}.")
 
 
-def _read_single(content: bytes, name: str) -> Upload:
+def _read_single(content: bytes, name: str, keep: bool) -> _Collection:
     if b"\0" in content:
         raise UnusableInput(f"{_shown(name)} is not text, although its name says Python; upload {ACCEPTED}.")
-    collection = _Collection(kind=SourceKind.FILE, name=name, packed_bytes=None)
+    collection = _Collection(kind=SourceKind.FILE, name=name, packed_bytes=None, keep=keep)
     collection.add(_checked_path(name), iter([content]))
-    return collection.finish()
+    return collection
 
 
-def _read_zip(packed: bytes, name: str) -> Upload:
+def _read_zip(packed: bytes, name: str, keep: bool) -> _Collection:
     # Every listed member carries this signature, so the count is an upper bound before anything is parsed.
     if packed.count(b"PK\x01\x02") > MAX_LISTED:
         raise _too_many_members(name)
     with _damage_is_named(name), zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        collection = _Collection(kind=SourceKind.ZIP, name=name, packed_bytes=len(packed))
+        collection = _Collection(kind=SourceKind.ZIP, name=name, packed_bytes=len(packed), keep=keep)
         for member in archive.infolist():
             collection.listed_one_more()
             path = _checked_path(_zip_name(member))
@@ -346,7 +369,7 @@ def _read_zip(packed: bytes, name: str) -> Upload:
                 continue
             with archive.open(member) as stream:
                 collection.add(path, _chunks(stream))
-        return collection.finish()
+        return collection
 
 
 def _zip_name(member: zipfile.ZipInfo) -> str:
@@ -374,11 +397,11 @@ def _refuse_special_member(member: zipfile.ZipInfo, path: str) -> None:
         raise UnusableInput(f"{_shown(path)} is packed by an unusual method; make the zip with your system's own tool.")
 
 
-def _read_tar(packed: bytes, name: str) -> Upload:
+def _read_tar(packed: bytes, name: str, keep: bool) -> _Collection:
     with _damage_is_named(name):
         stream = _Metered(Decompressed(packed) if is_compressed(packed) else io.BytesIO(packed), name=name)
         with tarfile.open(fileobj=stream, mode="r|", tarinfo=_TarMember) as archive:
-            collection = _Collection(kind=SourceKind.TAR, name=name, packed_bytes=len(packed))
+            collection = _Collection(kind=SourceKind.TAR, name=name, packed_bytes=len(packed), keep=keep)
             for member in archive:
                 collection.listed_one_more()
                 path = _checked_path(member.name)
@@ -397,7 +420,7 @@ def _read_tar(packed: bytes, name: str) -> Upload:
             # What follows the end of a tar is of no interest, but a damaged checksum at the end of the stream is.
             while stream.read(_CHUNK):
                 pass
-        return collection.finish()
+        return collection
 
 
 class _TarMember(tarfile.TarInfo):
@@ -445,8 +468,8 @@ class _Metered(io.RawIOBase):
         return content
 
 
-def _read_folder(folder: Path) -> Upload:
-    collection = _Collection(kind=SourceKind.FOLDER, name=folder.resolve().name or "/", packed_bytes=None)
+def _read_folder(folder: Path, *, keep: bool) -> _Collection:
+    collection = _Collection(kind=SourceKind.FOLDER, name=folder.resolve().name or "/", packed_bytes=None, keep=keep)
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
@@ -461,7 +484,7 @@ def _read_folder(folder: Path) -> Upload:
                     path = _checked_path(place)
                     if not _passed_over(path):
                         collection.add(path, _file_chunks(folder / place))
-    return collection.finish()
+    return collection
 
 
 def _file_chunks(path: Path) -> Iterator[bytes]:

@@ -208,6 +208,32 @@ def test_the_files_of_an_upload_are_sorted_and_cannot_be_changed():
         upload.files["c.py"] = b"3"
 
 
+def test_names_can_be_had_without_the_contents(tmp_path):
+    (tmp_path / "alice.zip").write_bytes(zipped(PACKAGE))
+    (tmp_path / "alice.tgz").write_bytes(tarred(PACKAGE, mode="w:gz"))
+    folder_of(PACKAGE, tmp_path / "alice")
+    for name in ("alice.zip", "alice.tgz", "alice"):
+        assert archive.names(tmp_path / name) == tuple(sorted(PACKAGE))
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        zipped({}),
+        zipped({"../evil.py": b"x"}),
+        zipped({"zeros.npz": b"\0" * (20 * archive.MEGABYTE)}),
+        tarred({"zeros.npz": b"\0" * (20 * archive.MEGABYTE)}, mode="w:gz"),
+        zipped(PACKAGE)[:-30],
+    ],
+    ids=["empty", "climbs", "bomb", "tar bomb", "cut off"],
+)
+def test_asking_for_names_refuses_what_reading_refuses(packed, tmp_path):
+    (tmp_path / "alice.zip").write_bytes(packed)
+    with pytest.raises(UnusableInput) as asked:
+        archive.names(tmp_path / "alice.zip")
+    assert str(asked.value) == refusal(packed)
+
+
 # What is refused
 
 
