@@ -126,12 +126,17 @@ def _criterion(score: CriterionScore, stated: Criterion | None, by_key: Mapping[
 
 
 def charts_of(evidence: EvaluationEvidence) -> Iterable[charts.Chart]:
-    """The figures of one exhibit, by its kind; a kind that has no figure gives none."""
+    """The figures of one exhibit, by its kind; a kind that has no figure gives none.
+
+    A ``curve`` is ``{"x": […], "y": […], "x_unit": …, "y_unit": …}`` or a plain list of [images, loss].
+    """
     key = f"exhibit-{evidence.key}"
     if evidence.kind == "curve":
-        data = evidence.data
-        points = list(zip(data["x"], data["y"], strict=True))
-        x_title, y_title = f"Seen in training ({data['x_unit']})", f"Loss ({data['y_unit']})"
+        points, units = evidence.data, {}
+        if isinstance(points, Mapping):
+            points, units = list(zip(points["x"], points["y"], strict=True)), points
+        x_title = f"Seen in training ({units.get('x_unit', 'images')})"
+        y_title = f"Loss ({units.get('y_unit', 'nats')})"
         yield loss_curve(points, key=key, title=evidence.title, x_title=x_title, y_title=y_title)
     elif evidence.kind == "confusion_matrix":
         matrix = evidence.data

@@ -70,6 +70,11 @@ LEVEL_TINTS = {
 }
 
 
+def _known(value: Any) -> Any:
+    """Templates hand over "" for what is not there (a score of no result); that is None here."""
+    return None if value == "" else value
+
+
 @register.inclusion_tag("components/badge.html")
 def badge(state: str | None) -> dict[str, Any]:
     """State as icon, word and tint. An unknown state is shown as its own word rather than hidden."""
@@ -92,7 +97,7 @@ def score(points: float | None, maximum: float | None = 100, size: str = "") -> 
     """Points as text with a native meter; a dash while nobody has marked them."""
     maximum = float(maximum or 0)
     return {
-        "points": None if points is None else float(points),
+        "points": None if _known(points) is None else float(points),
         "maximum": maximum,
         # The bands of the meter are those of the levels: green from 80 %, amber from 60 %.
         "low": 0.6 * maximum,
@@ -104,7 +109,7 @@ def score(points: float | None, maximum: float | None = 100, size: str = "") -> 
 @register.inclusion_tag("components/moment.html", takes_context=True)
 def moment(context: Mapping[str, Any], when: dt.datetime | None) -> dict[str, Any]:
     """A relative time; the exact one, in the course's own timezone, is in ``title`` and ``datetime``."""
-    if when is None:
+    if not when:
         return {"when": None}
     course = context.get("course")
     local = timezone.localtime(when, course.zone if course else None)
@@ -138,25 +143,25 @@ def relative(when: dt.datetime, now: dt.datetime | None = None) -> str:
 @register.filter
 def points(value: float | None) -> str:
     """Points with one decimal where there is one: 87.5, 90."""
-    return "—" if value is None else f"{float(value):.1f}".removesuffix(".0")
+    return "—" if _known(value) is None else f"{float(value):.1f}".removesuffix(".0")
 
 
 @register.filter
 def thousands(count: int | None) -> str:
     """10000 -> 10,000."""
-    return "—" if count is None else f"{count:,}"
+    return "—" if _known(count) is None else f"{count:,}"
 
 
 @register.filter
 def percent(share: float | None, decimals: int = 0) -> str:
     """A share of 0 to 1 as a percentage: 0.936 -> 93.6 %."""
-    return "—" if share is None else f"{100 * float(share):.{decimals}f}\u00a0%"
+    return "—" if _known(share) is None else f"{100 * float(share):.{decimals}f}\u00a0%"
 
 
 @register.filter
 def span(seconds: float | None) -> str:
     """A duration in the largest sensible unit: 0.4 s, 38 s, 4 min, 2 h."""
-    if seconds is None:
+    if _known(seconds) is None:
         return "—"
     seconds = float(seconds)
     if seconds < 10:
@@ -170,7 +175,7 @@ def span(seconds: float | None) -> str:
 @register.filter
 def bytes_size(count: float | None) -> str:
     """Bytes as people read them: 640 KB, 1.2 MB."""
-    if count is None:
+    if _known(count) is None:
         return "—"
     size = float(count)
     for unit in ("bytes", "KB", "MB"):

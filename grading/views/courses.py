@@ -26,6 +26,7 @@ def courses(request: HttpRequest) -> HttpResponse:
         access.courses_for(request.user)
         .annotate(milestone_count=Count("milestones", distinct=True), completed_count=done)
         .prefetch_related(Prefetch("enrollments", queryset=mine, to_attr="mine"))
+        .order_by("slug")
     )
     return render(request, "courses/list.html", {"page": page_of(request, rows), "form": JoinForm()})
 

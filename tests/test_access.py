@@ -1,0 +1,213 @@
+"""Every address of the site against every person. An address that is missing here fails the last test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+from django.contrib import admin
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, reverse
+
+from assessment_site import urls as site_urls
+from grading import urls
+from grading.models import Course, CourseMilestone, Enrollment, Evaluation, Person
+from tests.conftest import place
+from tests.publishing import published
+
+pytestmark = pytest.mark.django_db
+
+PEOPLE = ("nobody", "alice", "bob", "charlie", "tia", "ivy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Alice has one result in Ivy's course, where Bob studies and Tia assists; Charlie studies elsewhere."""
+
+    course: Course
+    milestone: CourseMilestone
+    evaluation: Evaluation
+    people: dict[str, Person]
+
+
+@pytest.fixture
+def world(course, milestone, other_milestone, alice, bob, charlie, tia, ivy, settings) -> World:
+    evaluation = published(place(alice), milestone, benchmark_met=None)
+    path = evaluation.submission.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"PK")
+    people = {"alice": alice, "bob": bob, "charlie": charlie, "tia": tia, "ivy": ivy}
+    return World(course=course, milestone=milestone, evaluation=evaluation, people=people)
+
+
+Where = Callable[[World], dict[str, object]]
+
+
+def nowhere(world: World) -> dict[str, object]:
+    return {}
+
+
+def in_course(world: World) -> dict[str, object]:
+    return {"slug": world.course.slug}
+
+
+def in_milestone(world: World) -> dict[str, object]:
+    return {"slug": world.course.slug, "milestone": world.milestone.milestone}
+
+
+def in_chart(world: World) -> dict[str, object]:
+    return {"slug": world.course.slug, "chart": "completion"}
+
+
+def about_alice(world: World) -> dict[str, object]:
+    return {"slug": world.course.slug, "enrollment": place(world.people["alice"]).pk}
+
+
+def in_submission(world: World) -> dict[str, object]:
+    return {"submission": world.evaluation.submission_id}
+
+
+def in_criterion(world: World) -> dict[str, object]:
+    return {"criterion": world.evaluation.criteria.first().pk}
+
+
+def in_evaluation(world: World) -> dict[str, object]:
+    return {"evaluation": world.evaluation.pk}
+
+
+MARK = {"points": "1", "reason": "Looked at it."}
+DECISION = {"met": "yes", "reason": "Looked at it."}
+
+# name, method, where, data: what nobody, alice (her own), bob (same course), charlie (another course), tia, ivy get.
+# 302 for nobody is the way to the sign-in page; 404 is the same answer for "missing" and for "not yours".
+TABLE: tuple[tuple[str, str, Where, dict, str], ...] = (
+    ("courses", "get", nowhere, {}, "302 200 200 200 200 200"),
+    ("join", "post", nowhere, {"code": "WRONG"}, "302 302 302 302 302 302"),
+    ("sign_in", "get", nowhere, {}, "200 302 302 302 302 302"),
+    ("sign_out", "post", nowhere, {}, "302 302 302 302 302 302"),
+    ("theme", "post", nowhere, {"theme": "dark"}, "302 302 302 302 302 302"),
+    ("course", "get", in_course, {}, "302 200 200 404 200 200"),
+    ("chart_csv", "get", in_chart, {}, "302 404 404 404 200 200"),
+    ("warnings_csv", "get", in_course, {}, "302 404 404 404 200 200"),
+    ("people", "get", in_course, {}, "302 404 404 404 200 200"),
+    ("student", "get", about_alice, {}, "302 404 404 404 200 200"),
+    ("class_submissions", "get", in_course, {}, "302 404 404 404 200 200"),
+    ("milestone", "get", in_milestone, {}, "302 200 200 404 200 200"),
+    ("upload", "post", in_milestone, {}, "302 302 302 404 404 404"),
+    ("results", "get", in_milestone, {}, "302 404 404 404 200 200"),
+    ("submission", "get", in_submission, {}, "302 200 404 404 200 200"),
+    ("submission_status", "get", in_submission, {}, "302 200 404 404 200 200"),
+    ("cancel", "post", in_submission, {}, "302 302 404 404 302 302"),
+    ("rerun", "post", in_submission, {}, "302 404 404 404 302 302"),
+    ("result_json", "get", in_submission, {}, "302 200 404 404 200 200"),
+    ("uploaded_file", "get", in_submission, {}, "302 200 404 404 200 200"),
+    ("override", "post", in_criterion, MARK, "302 404 404 404 302 302"),
+    ("decide_benchmark", "post", in_evaluation, DECISION, "302 404 404 404 302 302"),
+)
+NAMES = [row[0] for row in TABLE]
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """What happens inside is taken back, so that the next person meets the same world."""
+    with transaction.atomic():
+        savepoint = transaction.savepoint()
+        yield
+        transaction.savepoint_rollback(savepoint)
+
+
+def client_of(person: Person | None) -> Client:
+    client = Client()
+    if person is not None:
+        client.force_login(person)
+    return client
+
+
+@pytest.mark.parametrize(("name", "method", "where", "data", "expected"), TABLE, ids=NAMES)
+def test_every_person_gets_what_the_table_says(world, name, method, where, data, expected):
+    address = reverse(name, kwargs=where(world))
+    answers = {}
+    for who in PEOPLE:
+        with undone():
+            answer = getattr(client_of(world.people.get(who)), method)(address, data)
+            answers[who] = answer.status_code
+            if who == "nobody" and name not in ("sign_in", "sign_out", "theme"):
+                assert answer.headers["Location"].startswith("/sign-in/?next=")
+    assert answers == dict(zip(PEOPLE, map(int, expected.split()), strict=True))
+
+
+@pytest.mark.parametrize(("name", "method", "where", "data", "expected"), TABLE, ids=NAMES)
+def test_who_was_taken_out_of_the_course_sees_nothing_of_it(world, name, method, where, data, expected):
+    if where is nowhere:
+        return
+    Enrollment.objects.update(active=False)
+    for who in ("alice", "tia", "ivy"):
+        answer = getattr(client_of(world.people[who]), method)(reverse(name, kwargs=where(world)), data)
+        assert answer.status_code == 404, who
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "data"),
+    [(row[0], row[2], row[3]) for row in TABLE if row[1] == "post"],
+    ids=lambda value: str(value),
+)
+def test_a_form_without_its_token_does_nothing(world, name, where, data):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(world.people["ivy"])
+    answer = client.post(reverse(name, kwargs=where(world)), data)
+    assert answer.status_code == 403
+    assert b"no longer current" in answer.content
+
+
+@pytest.mark.parametrize(
+    ("name", "where"), [(row[0], row[2]) for row in TABLE if row[1] == "post"], ids=lambda value: str(value)
+)
+def test_what_changes_something_is_never_a_link(world, name, where):
+    assert client_of(world.people["ivy"]).get(reverse(name, kwargs=where(world))).status_code == 405
+
+
+@pytest.mark.parametrize("name", ["courses", "submission", "submission_status", "upload"])
+def test_a_script_without_a_session_gets_401_and_not_the_sign_in_page(world, name):
+    row = TABLE[NAMES.index(name)]
+    address = reverse(name, kwargs=row[2](world))
+    for headers in ({"Accept": "application/json"}, {"HX-Request": "true"}):
+        answer = getattr(Client(), row[1])(address, headers=headers)
+        assert (answer.status_code, answer.json()) == (401, {"error": "Your session has ended."})
+
+
+def test_nobody_marks_their_own_work(world, milestone):
+    """Tia studies in her own course as well: she may mark the others, and not herself."""
+    own = published(place(world.people["tia"]), milestone)
+    client = client_of(world.people["tia"])
+    answer = client.post(reverse("override", args=[own.criteria.first().pk]), MARK)
+    assert answer.status_code == 404
+    assert client.post(reverse("decide_benchmark", args=[own.pk]), DECISION).status_code == 404
+
+
+def test_a_superuser_sees_every_course_without_a_place_in_it(world):
+    root = Person.objects.create_superuser("root", email="root@example.edu", password="x")
+    for name in ("course", "people", "submission", "results", "milestone"):
+        row = TABLE[NAMES.index(name)]
+        assert client_of(root).get(reverse(name, kwargs=row[2](world))).status_code == 200, name
+    assert client_of(root).post(reverse("upload", kwargs=in_milestone(world))).status_code == 404
+
+
+def test_the_administration_is_for_superusers_alone(world):
+    addresses = [reverse("admin:index")]
+    for model in admin.site._registry:
+        addresses.append(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"))
+    for who in PEOPLE:
+        client = client_of(world.people.get(who))
+        for address in addresses:
+            answer = client.get(address)
+            assert (answer.status_code, answer.headers["Location"].split("?")[0]) == (302, "/admin/login/")
+
+
+def test_no_address_is_missing_from_the_table():
+    pages = {pattern.name for pattern in urls.urlpatterns if isinstance(pattern, URLPattern)}
+    assert pages - {"components"} == set(NAMES)
+    assert len(pages) == len(urls.urlpatterns), "an include needs rows of its own"
+    assert [str(pattern.pattern) for pattern in site_urls.urlpatterns] == ["admin/", ""]
