@@ -81,7 +81,7 @@ def test_weak_weights_miss_the_benchmark_with_the_whole_interval(evaluated):
     result = evaluated("weak_weights")
     found = measurement(result, "mnist_accuracy")
     assert result.benchmark_met is False
-    assert 0.81 < found.value < 0.85 and found.high < 0.85
+    assert 0.75 < found.value < found.high < 0.85
 
 
 def test_a_bias_gradient_that_keeps_the_batch_is_named(evaluated):
