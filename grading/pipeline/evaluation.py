@@ -25,12 +25,12 @@ from types import TracebackType
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection
-from milestones.evaluate import evaluate
 
 from grading.models import Evaluation
 from grading.pipeline import dispatch, scoring
 from grading.pipeline.dispatch import Claim, ClaimLost
 from milestones import contract, registry
+from milestones.evaluate import evaluate
 
 log = structlog.get_logger(__name__)
 
