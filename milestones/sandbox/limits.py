@@ -252,7 +252,7 @@ class ProcessTree(Group):
     """The processes below the sandbox's first one, looked at from outside: the fallback, and the whole of bare mode.
 
     Nothing escapes the tree of a sandbox: its first process is the init of its own process namespace, so orphans come
-    back to it. ``memory_bytes`` None: memory is not limited.
+    back to it. CPU time and memory are as they were seen last, so good to a tenth of a second.
     """
 
     def __init__(self, description: str = "rlimits and polling (does not see memfd and tmpfs)") -> None:
@@ -269,11 +269,11 @@ class ProcessTree(Group):
         self._root = pid
 
     def processes(self) -> list[int]:
-        if self._root is None or not Path(f"/proc/{self._root}/task").exists():
-            return []
-        found, waiting = [], [self._root]
+        found, waiting = [], [self._root] if self._root is not None else []
         while waiting:
             pid = waiting.pop()
+            if not _is_alive(pid):
+                continue
             found.append(pid)
             with contextlib.suppress(OSError):
                 for thread in os.listdir(f"/proc/{pid}/task"):
@@ -457,6 +457,14 @@ def _mount_points() -> dict[str, Path]:
 def _read(path: Path) -> str:
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read()
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process still runs: neither gone nor a zombie that its parent has not reaped yet."""
+    try:
+        return _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (OSError, IndexError):
+        return False
 
 
 def _write(path: Path, value: int | str) -> None:

@@ -142,7 +142,9 @@ class Sandbox:
                 connection, log = self._open_channels(theirs)
                 harness = places.harness_folder(self._program)
                 if self._bare:
-                    packages = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
+                    # NumPy's own folder first: it may have been found by a road that the bare interpreter does not know.
+                    found = str(Path(np.__file__).parents[1])
+                    packages = dict.fromkeys((found, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
                     program = str(harness.folder / harness.program)
                     command = [sys.executable, *_PYTHON_FLAGS, program, str(connection), str(harness.folder), *packages]
                     self._box.start_bare(command, environment=self._environment(), inherit=(connection,), stdout=log)

@@ -41,7 +41,7 @@ def run_tool(
 ) -> ToolResult:
     """Run ``program`` with the student's files at ``/submission``, read-only.
 
-    The first word is ``ruff``, ``python`` (the sandbox's, which sees its own packages), or a path inside the runtime.
+    The first word is ``ruff``, ``python`` (standard library only), or a path inside the runtime.
     Raises StudentTimedOut, StudentOutOfMemory and StudentCrashed (for a flood of output) when the files are too much for
     the tool, and OurTrouble when the sandbox does not work or the tool is not in it.
     """
