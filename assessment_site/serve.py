@@ -94,11 +94,13 @@ def programs(port: int, slots: int) -> list[Process]:
     """The programs that make up the site."""
     python = [sys.executable, "-m"]
     gunicorn = ["gunicorn", "assessment_site.wsgi", "--bind", f"{HOST}:{port}", "--worker-class", "gthread"]
-    celery = ["celery", "--app", "assessment_site"]
+    celery = ["celery", "--quiet", "--app", "assessment_site"]
     worker = ["worker", "--concurrency", str(slots), "--queues", "evaluations,sweeps", "--hostname", "worker@%h"]
+    gunicorn += ["--workers", "2", "--threads", "4", "--timeout", "60", "--no-control-socket", "--log-level", "warning"]
+    worker += ["--without-mingle", "--without-gossip", "--loglevel", "WARNING"]
     return [
-        Process("web", [*python, *gunicorn, "--workers", "2", "--threads", "4", "--timeout", "60"]),
-        Process("worker", [*python, *celery, *worker, "--loglevel", "WARNING", "--without-mingle", "--without-gossip"]),
+        Process("web", [*python, *gunicorn]),
+        Process("worker", [*python, *celery, *worker]),
         Process("beat", [*python, *celery, "beat", "--loglevel", "WARNING"]),
     ]
 

@@ -42,13 +42,21 @@ def sweep() -> None:
 
 @worker_init.connect
 def _prove_the_sandbox(sender: Any, **_: Any) -> None:
-    """Fail closed: a worker whose sandbox does not hold takes no work, and says why."""
-    from milestones.sandbox import probe
+    """Fail closed: a worker whose sandbox does not hold takes no work, and says why.
 
-    report = probe.probe()
-    if not report.ok:
-        raise SystemExit(f"This worker takes no work, because its sandbox does not hold: {report}")
-    log.info("sandbox_holds", report=str(report))
+    SystemExit, because Celery only logs an Exception of a signal's receiver and goes on.
+    """
+    try:
+        from milestones.sandbox.probe import probe
+
+        broken = [result for result in probe() if not result.passed]
+    except Exception as trouble:
+        log.exception("sandbox_probe_failed")
+        raise SystemExit(f"This worker takes no work: its sandbox could not be tried ({trouble}).") from trouble
+    if broken:
+        reasons = "; ".join(f"{result.name}: {result.detail}" for result in broken)
+        raise SystemExit(f"This worker takes no work, because its sandbox does not hold: {reasons}.")
+    log.info("sandbox_holds")
 
 
 @worker_ready.connect

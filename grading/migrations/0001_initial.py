@@ -315,7 +315,7 @@ class Migration(migrations.Migration):
                 (
                     "phases",
                     models.JSONField(
-                        blank=True, default=dict, help_text="Phase -> seconds, in the order they were run."
+                        blank=True, default=list, help_text="[phase, seconds] in the order they were run."
                     ),
                 ),
                 ("cpu_seconds", models.FloatField(blank=True, null=True)),

@@ -108,7 +108,7 @@ class Evaluation(models.Model):
         "RubricVersion", on_delete=models.PROTECT, null=True, blank=True, related_name="evaluations"
     )
 
-    phases = models.JSONField(default=dict, blank=True, help_text="Phase -> seconds, in the order they were run.")
+    phases = models.JSONField(default=list, blank=True, help_text="[phase, seconds] in the order they were run.")
     cpu_seconds = models.FloatField(null=True, blank=True)
     wall_seconds = models.FloatField(null=True, blank=True)
     peak_memory_bytes = models.BigIntegerField(null=True, blank=True)

@@ -181,9 +181,9 @@ class Heartbeat:
         if self.lost:
             raise ClaimLost(f"evaluation {self.claim.evaluation_id} is not ours any more")
 
-    def phases(self) -> dict[str, float]:
-        """Phase -> seconds, in the order they were first entered; a phase that was entered twice is added up."""
-        return {name: round(seconds, 3) for name, seconds in self._phases.items()}
+    def phases(self) -> list[tuple[str, float]]:
+        """(phase, seconds) in the order they were first entered; a phase that was entered twice is added up."""
+        return [(name, round(seconds, 3)) for name, seconds in self._phases.items()]
 
     def _change_phase(self, name: str | None) -> None:
         now = time.monotonic()
@@ -193,7 +193,7 @@ class Heartbeat:
         self._phase = None if name is None else (name, now)
 
     def __enter__(self) -> Heartbeat:
-        self._change_phase("preparing")
+        self._change_phase("Preparing")
         self._thread.start()
         return self
 

@@ -136,7 +136,7 @@ def _copied(file: BinaryIO, name: str) -> Iterator[_Received]:
 
 def _check_content(path: Path) -> None:
     try:
-        find_package(archive.read(path).files)
+        find_package(archive.names(path))
     except UnusableInput as unusable:
         raise Refused(str(unusable)) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -36,7 +37,7 @@ def publish(
     claim: Claim,
     result: contract.Evaluation,
     *,
-    phases: dict[str, float] | None = None,
+    phases: Sequence[tuple[str, float]] = (),
     benchmark_measurement: str = "",
     rubric_toml: str = "",
 ) -> Evaluation:
@@ -44,7 +45,7 @@ def publish(
 
     One transaction, conditional on the token: a worker whose claim was lost publishes nothing and gets
     :class:`ClaimLost`. ``benchmark_measurement`` names the measurement whose accuracy analytics show; ``rubric_toml``
-    is the text that the points were given by; ``phases`` are seconds by name.
+    is the text that the points were given by; ``phases`` says how long each took, in seconds.
     """
     with transaction.atomic():
         evaluation = held(claim).select_for_update(of=("self",)).select_related("submission__course_milestone").first()
@@ -53,7 +54,7 @@ def publish(
         submission = evaluation.submission
         for name, value in _evaluation_values(result, benchmark_measurement).items():
             setattr(evaluation, name, value)
-        evaluation.phases = storable.json_value(phases or {})
+        evaluation.phases = storable.json_value(phases)
         evaluation.rubric_version = _rubric_version(submission.course_milestone, rubric_toml)
         evaluation.state = Evaluation.State.SCORED
         evaluation.claim = evaluation.lease_until = None
