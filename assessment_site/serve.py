@@ -266,6 +266,9 @@ def stop() -> int:
 
 def serve(*, port: int, slots: int, demo: bool) -> int:
     """Serve the site until it is stopped; answers the exit code."""
+    other = _running_pid()
+    if other is not None:
+        raise CannotServe(f"This checkout is being served already, by process {other}: make stop ends it.")
     port = free_port(port)
     environment = {
         "HTTPS": "off",  # plain HTTP, on this machine only
