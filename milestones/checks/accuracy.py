@@ -27,6 +27,8 @@ SHOWN_MISTAKES = 24
 # Of the group's budget, the part that training may plan to use; measuring and margin get the rest.
 TRAINING_SHARE = 0.7
 UNSEEN_ADVANTAGE = 0.03
+# A model that reads this many unseen images rightly before any training came with its weights.
+LEARNT_ALREADY = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,11 +119,12 @@ class Trial:
         self.extra: list[Measurement] = []
 
     def run(self, key: str, title: str) -> list[Measurement]:
-        facts = self.student.build(self.recipe.sizes)
-        before = float(self._look_at(self.order[:FIRST_LOOK])[0].mean())
-        learnt = before > 0.3
+        before: float | None = None
         try:
-            if facts.supplied_weights or learnt:
+            facts = self.student.build(self.recipe.sizes)
+            before = float(self._look_at(self.order[:FIRST_LOOK])[0].mean())
+            supplied = facts.supplied_weights or before > LEARNT_ALREADY
+            if supplied:
                 self._use_supplied()
             elif facts.own_train:
                 self._train_own(facts)
@@ -129,7 +132,7 @@ class Trial:
                 self._train(facts)
             else:
                 return [self._cannot_learn(key, title, before)]
-            measured = self._measure(key, title, before, supplied=facts.supplied_weights or learnt)
+            measured = self._measure(key, title, before, supplied=supplied)
         except StudentSide as error:
             if isinstance(error, StudentFault) and error.code == Fault.NO_GRADIENT:
                 return [self._cannot_learn(key, title, before)]
@@ -334,7 +337,7 @@ class Trial:
 
     # -- no measurement ----------------------------------------------------------------------------------------------
 
-    def _cannot_learn(self, key: str, title: str, before: float) -> Measurement:
+    def _cannot_learn(self, key: str, title: str, before: float | None) -> Measurement:
         return Measurement(
             key=key,
             title=title,
@@ -343,12 +346,12 @@ class Trial:
             passed=False,
             message="The package has no autograd to train with and no trained weights were supplied; add weights/*.npz, "
             "or a submission.py whose build_model() returns the trained model.",
-            evidence={"accuracy_before": round(before, 4), "no_way_to_learn": True},
+            evidence={"accuracy_before": before, "no_way_to_learn": True},
         )
 
-    def _not_measurable(self, key: str, title: str, error: StudentSide, before: float) -> Measurement:
+    def _not_measurable(self, key: str, title: str, error: StudentSide, before: float | None) -> Measurement:
         measurement = failed(key, title, error, kind="accuracy")
-        evidence = {**measurement.evidence, "accuracy_before": round(before, 4), "manner": self.manner}
+        evidence = {**measurement.evidence, "accuracy_before": before, "manner": self.manner}
         return replace(measurement, evidence=evidence)
 
 
