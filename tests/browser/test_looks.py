@@ -1,0 +1,93 @@
+"""Every page in light, in dark and at 500 pixels: accessible (axe, WCAG 2.2 AA), nothing cut off, no complaint."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import reverse
+
+from grading.models import CourseMilestone
+from grading.pipeline import dispatch
+from milestones import contract
+from tests import making
+from tests.conftest import place
+from tests.publishing import CURVE, failed, published, started
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+LOOKS = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "narrow": {"color_scheme": "light", "width": 500},
+}
+RULES = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+}
+
+
+@pytest.fixture
+def pages(course, milestone: CourseMilestone, alice, bob, tia) -> dict[str, list[str]]:
+    """Addresses by who looks at them, on a course where something of everything has happened."""
+    diagnosis = contract.Diagnosis(
+        code="x", message="The bias gradient keeps the batch", advice="Sum it.", evidence={"a": 1}
+    )
+    exhibits = (
+        contract.Exhibit(key="curve", kind="curve", title="Does the loss fall?", data=CURVE),
+        contract.Exhibit(key="confusion", kind="confusion_matrix", title="Which are confused?", data=[[9, 1], [0, 10]]),
+        contract.Exhibit(
+            key="mistakes",
+            kind="image_grid",
+            title="Which were wrong?",
+            data=[{"pixels": [[0, 255]], "is": 0, "read_as": 1}],
+        ),
+    )
+    result = published(
+        place(alice),
+        milestone,
+        shares=0.65,
+        benchmark_met=None,
+        practice_data=True,
+        diagnoses=(diagnosis,),
+        exhibits=exhibits,
+    )
+    trouble = failed(place(alice), milestone)
+    claim, running = started(place(alice), milestone)
+    checks = (("a", "Dense layer", "passed"), ("b", "Softmax", "wrong"), ("c", "Accuracy", None))
+    dispatch.renew(
+        claim, contract.Progress(phase="MNIST", message="Training", checks=checks, curve=((0, 2.3), (9, 1.0)))
+    )
+    waiting = making.waiting(place(bob), milestone)
+    in_course, in_milestone = [course.slug], [course.slug, milestone.milestone]
+    submission = [reverse("submission", args=[each.submission_id]) for each in (result, trouble, running)]
+    return {
+        "nobody": ["/sign-in/", "/nothing/"],
+        "alice": ["/", reverse("course", args=in_course), reverse("milestone", args=in_milestone), *submission],
+        "bob": [reverse("submission", args=[waiting.submission_id])],
+        "tia": [submission[0], reverse("milestone", args=in_milestone)],
+        "ivy": [
+            reverse("course", args=in_course),
+            reverse("people", args=in_course),
+            reverse("student", args=[course.slug, place(alice).pk]),
+            reverse("class_submissions", args=in_course),
+            reverse("results", args=in_milestone),
+        ],
+    }
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("who", ["nobody", "alice", "bob", "tia", "ivy"])
+def test_every_page_is_accessible_and_nothing_is_cut_off(visit, pages, request, ivy, who, look):
+    visitor = visit(None if who == "nobody" else request.getfixturevalue(who), **LOOKS[look])
+    for path in pages[who]:
+        visitor.open(path)
+        visitor.page.wait_for_load_state("networkidle" if "/submissions/" not in path else "load")
+        for summary in visitor.page.locator("main summary").all():
+            summary.click()
+        found = Axe().run(visitor.page, options=RULES)
+        assert found.response["violations"] == [], f"{path}: {found.generate_report()}"
+        width = visitor.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= LOOKS[look].get("width", 1240), f"{path} is {width} wide"
+    allowed = (
+        ["Failed to load resource: the server responded with a status of 404 (Not Found)"] if who == "nobody" else []
+    )
+    assert visitor.complaints == allowed
