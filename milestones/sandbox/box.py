@@ -35,6 +35,7 @@ class Box:
         self._usage: Usage | None = None
         self._all_gone = True
         self._cleanup = contextlib.ExitStack()
+        self.places_used: tuple[Path, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -97,6 +98,7 @@ class Box:
                 stdout=stdout,
                 stderr=stderr,
             )
+            self.places_used = (job.folder, *self.group.paths())
 
     def start_bare(
         self, command: Sequence[str], *, environment: Mapping[str, str], inherit: Sequence[int], stdout: int

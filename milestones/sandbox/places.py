@@ -23,6 +23,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from milestones.contract import OurTrouble
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 _PACKAGE = CHECKOUT / "milestones"
+_UNFINISHED_SECONDS = 60.0
 
 
 def base_folder() -> Path:
@@ -98,7 +100,12 @@ def open_job() -> Job:
 def sweep(remove_cgroup: Callable[[Path], None]) -> list[str]:
     """Clear away the jobs of dead workers and return their names. ``remove_cgroup`` kills and removes one group."""
     swept = []
-    for folder in sorted((base_folder() / "jobs").glob("tinytorch-sandbox-*")):
+    jobs = base_folder() / "jobs"
+    for unfinished in jobs.glob(".tinytorch-sandbox-*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - unfinished.stat().st_mtime > _UNFINISHED_SECONDS:
+                shutil.rmtree(unfinished, ignore_errors=True)
+    for folder in sorted(jobs.glob("tinytorch-sandbox-*")):
         try:
             lock = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
         except OSError:

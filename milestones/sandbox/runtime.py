@@ -31,6 +31,8 @@ from milestones.sandbox.places import CHECKOUT, base_folder, built_once
 
 REQUIREMENTS = CHECKOUT / "requirements-sandbox.txt"
 
+_DAY = 24 * 60 * 60.0
+
 # Raise when the recipe below changes, so that machines build anew.
 _RECIPE = 1
 _VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -71,18 +73,25 @@ def ensure_runtime() -> Runtime:
 
     Building takes about half a minute, once; processes that come meanwhile wait for it. Raises OurTrouble.
     """
-    return _ensure(base_folder())
-
-
-@functools.lru_cache(maxsize=4)
-def _ensure(base: Path) -> Runtime:
-    folder = base / f"runtime-{_key()}"
+    folder = base_folder() / f"runtime-{_key()}"
     with built_once(folder) as hidden:
         if hidden is not None:
+            _remove_unused(folder.parent)
             _build(hidden)
+    # The time of last use, to the day, so that runtimes that nobody uses any more can be told.
+    if time.time() - folder.stat().st_mtime > _DAY:
+        os.utime(folder)
     return Runtime(folder)
 
 
+def _remove_unused(base: Path) -> None:
+    """Make room: delete runtimes that nobody has used for a fortnight (of older versions, of other checkouts)."""
+    for folder in base.glob("runtime-*"):
+        if time.time() - folder.stat().st_mtime > 14 * _DAY:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@functools.cache
 def _key() -> str:
     """Names the runtime by all that decides its contents."""
     if not REQUIREMENTS.exists():

@@ -134,6 +134,16 @@ class Sandbox:
         """What has been used so far; after the end, in all."""
         return self._box.usage
 
+    @property
+    def process_id(self) -> int:
+        """The first process of the inside, as the host numbers it."""
+        return self._box.process.inside_pid
+
+    @property
+    def places_used(self) -> tuple[Path, ...]:
+        """The folders that exist on the host for as long as the sandbox is open: its job's and its control groups'."""
+        return self._box.places_used
+
     # -- life --------------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
