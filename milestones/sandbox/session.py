@@ -140,6 +140,11 @@ class Sandbox:
         return self._box.process.inside_pid
 
     @property
+    def processes(self) -> list[int]:
+        """All processes of the sandbox that run now, as the host numbers them."""
+        return sorted({self.process_id, *self._box.group.processes()}) if self._box.is_open else []
+
+    @property
     def places_used(self) -> tuple[Path, ...]:
         """The folders that exist on the host for as long as the sandbox is open: its job's and its control groups'."""
         return self._box.places_used
