@@ -77,9 +77,13 @@ def _name_of(sender: Any) -> str:
 
 @worker_process_init.connect
 def _stop_politely(**_: Any) -> None:
-    """When the soft-shutdown time is over, Celery sends SIGTERM to this process: give the evaluation back, then end."""
+    """When the soft-shutdown time is over, Celery signals this process: give the evaluation back, then end.
+
+    The signal is SIGQUIT, since ``REMAP_SIGTERM`` holds for billiard's own signals too, and SIGTERM without it.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise evaluation.WorkerStops
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, stop)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -121,12 +122,62 @@ def _as_redis_py(broker_url: str) -> str:
 # --- the worker ---
 
 
-@dataclass(frozen=True, kw_only=True)
 class Worker:
-    """A Celery worker with beat in processes of its own, on this slot's database and Redis."""
+    """A Celery worker and its beat in processes of their own, on this slot's database, Redis and files."""
 
-    process: subprocess.Popen
-    log: Path
+    def __init__(self, slot: Slot, folder: Path) -> None:
+        self.slot = slot
+        self.folder = folder
+        self.log = folder / "worker.log"
+        self.process: subprocess.Popen | None = None
+        self.beat: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it takes work. It does nothing when it runs already."""
+        if self.process is not None and self.process.poll() is None:
+            return
+        what = ["worker", "--concurrency", "1", "-n", f"slot-{self.slot.number}@test", "--loglevel", "INFO"]
+        what += ["--queues", "evaluations,sweeps", "--without-mingle", "--without-gossip"]
+        self.process = self._celery(what, self.log)
+        self.beat = self._celery(["beat", "--schedule", str(self.folder / "beat")], self.folder / "beat.log")
+        wait_until(
+            lambda: self.process.poll() is not None or b" ready." in self.log.read_bytes(),
+            seconds=60,
+            what="the worker",
+        )
+        assert self.process.poll() is None, self.log.read_text()
+
+    def _celery(self, what: list[str], log: Path) -> subprocess.Popen:
+        command = [sys.executable, "-m", "celery", "-A", "assessment_site", *what]
+        with open(log, "wb") as output:
+            return subprocess.Popen(
+                command,
+                cwd=CHECKOUT,
+                env=worker_environment(self.slot),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        """Ask it to stop, as a deploy does: SIGTERM to the main process, and wait."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=40)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL to all its processes at once: the machine lost its power."""
+        for process in (self.process, self.beat):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def evaluating_processes(self) -> list[int]:
+        """The process ids of its pool: the children of the main process."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(child) for child in children.split()]
 
 
 def worker_environment(slot: Slot) -> dict[str, str]:
@@ -142,40 +193,25 @@ def worker_environment(slot: Slot) -> dict[str, str]:
         "DATASETS_DIR": str(settings.DATASETS_DIR or ""),
         "SECRET_KEY": settings.SECRET_KEY,
         "WORKER_SLOTS": "1",
+        "SOFT_SHUTDOWN_SECONDS": "3",
         "DJANGO_SETTINGS_MODULE": "assessment_site.settings",
         "PYTHONPATH": str(CHECKOUT),
     }
 
 
-@contextlib.contextmanager
-def running_worker(slot: Slot, folder: Path, name: str) -> Iterator[Worker]:
-    """A worker that has announced itself; it is stopped at the end, by SIGTERM and then by SIGKILL."""
-    log = folder / f"{name}.log"
-    command = [sys.executable, "-m", "celery", "-A", "assessment_site", "worker", "--concurrency", "1"]
-    command += ["-n", f"{name}-{slot.number}@test", "--beat", "--schedule", str(folder / f"{name}-beat")]
-    command += ["--queues", "evaluations,sweeps", "--loglevel", "INFO"]
-    with open(log, "wb") as output:
-        process = subprocess.Popen(
-            command, cwd=CHECKOUT, env=worker_environment(slot), stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        wait_until(lambda: process.poll() is not None or b" ready." in log.read_bytes(), seconds=60, what="the worker")
-        assert process.poll() is None, log.read_text()
-        yield Worker(process=process, log=log)
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture(scope="session")
-def worker(slot: Slot, django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    """The session's worker. Tests that use it need ``@pytest.mark.django_db(transaction=True)``: it sees commits only."""
-    with running_worker(slot, tmp_path_factory.mktemp("worker"), "session") as found:
-        yield found
+def _session_worker(slot: Slot, django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    worker = Worker(slot, tmp_path_factory.mktemp("worker"))
+    yield worker
+    if worker.process is not None:
+        worker.stop()
+
+
+@pytest.fixture
+def worker(_session_worker: Worker, transactional_db: None) -> Worker:
+    """The session's worker, running. It sees what is committed, so the test's own data is committed as well."""
+    _session_worker.start()
+    return _session_worker
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float, what: str) -> None:
