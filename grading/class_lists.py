@@ -36,6 +36,7 @@ RESULT_FILTERS: Mapping[str, str] = {
 }
 SUBMISSION_FILTERS: Mapping[str, str] = {
     "": "Any state",
+    "unfinished": "Waiting or running",
     "queued": "Waiting",
     "running": "Running",
     "scored": "Measured",
@@ -56,14 +57,21 @@ class ResultLine:
 
 def matching_people(people: QuerySet[Enrollment], search: str) -> QuerySet[Enrollment]:
     """Those whose name, user name, e-mail address or section contains ``search``."""
-    search = search.strip()[:100]
-    if not search:
-        return people
-    fields = ("person__full_name", "person__username", "person__email", "section")
+    return people.filter(_about(search, ""))
+
+
+def matching_submissions(submissions: QuerySet[Submission], search: str) -> QuerySet[Submission]:
+    """Those of students whom :func:`matching_people` would find."""
+    return submissions.filter(_about(search, "student__"))
+
+
+def _about(search: str, prefix: str) -> Q:
+    # PostgreSQL refuses NUL in text; nobody is called that.
+    search = search.replace("\0", "").strip()[:100]
     wanted = Q()
-    for field in fields:
-        wanted |= Q(**{f"{field}__icontains": search})
-    return people.filter(wanted)
+    for field in ("person__full_name", "person__username", "person__email", "section") if search else ():
+        wanted |= Q(**{f"{prefix}{field}__icontains": search})
+    return wanted
 
 
 def people_with_figures(people: QuerySet[Enrollment]) -> QuerySet[Enrollment]:
@@ -148,4 +156,6 @@ def narrowed_submissions(submissions: QuerySet[Submission], show: str) -> QueryS
     if show == "needs_human":
         waiting = Evaluation.objects.filter(submission=OuterRef("pk"), needs_human__len__gt=0)
         return submissions.filter(Exists(waiting))
+    if show == "unfinished":
+        return submissions.filter(state__in=[Evaluation.State.QUEUED, Evaluation.State.RUNNING])
     return submissions.filter(state=show) if show in SUBMISSION_FILTERS and show else submissions

@@ -25,6 +25,7 @@ urlpatterns = [
     path("submissions/<int:submission>/cancel/", submissions.cancel, name="cancel"),
     path("submissions/<int:submission>/rerun/", submissions.rerun, name="rerun"),
     path("submissions/<int:submission>/result.json", submissions.result_json, name="result_json"),
+    path("submissions/<int:submission>/figures/<slug:figure>.csv", submissions.figure_csv, name="figure_csv"),
     path("submissions/<int:submission>/file/", submissions.uploaded_file, name="uploaded_file"),
     path("criteria/<int:criterion>/override/", marking.override, name="override"),
     path("evaluations/<int:evaluation>/benchmark/", marking.decide_benchmark, name="decide_benchmark"),

@@ -70,6 +70,10 @@ def in_submission(world: World) -> dict[str, object]:
     return {"submission": world.evaluation.submission_id}
 
 
+def in_figure(world: World) -> dict[str, object]:
+    return {"submission": world.evaluation.submission_id, "figure": "exhibit-curve"}
+
+
 def in_criterion(world: World) -> dict[str, object]:
     return {"criterion": world.evaluation.criteria.first().pk}
 
@@ -103,6 +107,7 @@ TABLE: tuple[tuple[str, str, Where, dict, str], ...] = (
     ("cancel", "post", in_submission, {}, "302 302 404 404 302 302"),
     ("rerun", "post", in_submission, {}, "302 404 404 404 302 302"),
     ("result_json", "get", in_submission, {}, "302 200 404 404 200 200"),
+    ("figure_csv", "get", in_figure, {}, "302 200 404 404 200 200"),
     ("uploaded_file", "get", in_submission, {}, "302 200 404 404 200 200"),
     ("override", "post", in_criterion, MARK, "302 404 404 404 302 302"),
     ("decide_benchmark", "post", in_evaluation, DECISION, "302 404 404 404 302 302"),

@@ -21,8 +21,10 @@ from django.utils import timezone
 from grading.models import CourseMilestone, Enrollment, Evaluation, MilestoneResult, Override, Person, Submission
 from grading.pipeline import dispatch, scoring
 from grading.spreadsheet import safe_cell
+from grading.templatetags.ui import code_spans
 from grading.views.components import components
 from grading.views.errors import csrf_failure
+from grading.views.submissions import seconds_to_next_look
 from milestones import contract
 from tests import making
 from tests.conftest import PASSWORD, enrol, place
@@ -371,6 +373,11 @@ def test_our_problem_is_never_red_and_says_that_no_attempt_was_used(alice, miles
     )
 
 
+@pytest.mark.parametrize(("position", "seconds"), [(None, 1), (0, 1), (2, 1), (3, 2), (20, 7), (1000, 15)])
+def test_a_page_asks_seldom_while_it_is_far_back_in_the_queue(position, seconds):
+    assert seconds_to_next_look(position) == seconds
+
+
 # --- a result ---
 
 
@@ -411,6 +418,36 @@ def test_a_result_shows_diagnoses_first_then_criteria_evidence_and_figures(alice
     ):
         assert sentence in text, sentence
     assert b"data:image/png;base64," in answer.content
+
+
+def test_backticks_in_advice_are_code_and_nothing_else():
+    assert code_spans("Call `x < y` twice") == "Call <code>x &lt; y</code> twice"
+    assert code_spans("a ` alone <b>") == "a ` alone &lt;b&gt;"
+    assert code_spans("`a` and ` alone") == "<code>a</code> and ` alone"
+
+
+def test_the_numbers_of_a_figure_are_a_csv(alice, milestone):
+    exhibits = (contract.Exhibit(key="curve", kind="curve", title="Does the loss fall?", data=CURVE),)
+    evaluation = published(place(alice), milestone, exhibits=exhibits)
+    address = reverse("figure_csv", args=[evaluation.submission_id, "exhibit-curve"])
+    assert address in client_of(alice).get(page_of(evaluation)).content.decode()
+    assert rows_of(client_of(alice).get(address)) == [
+        ["Seen in training (images)", "Loss (nats)"],
+        ["0", "2.3000"],
+        ["640", "1.1000"],
+        ["1,280", "0.4000"],
+    ]
+
+
+def test_the_queries_of_a_result_do_not_grow_with_the_marks_on_it(alice, tia, milestone):
+    evaluation = published(place(alice), milestone)
+    client = client_of(alice)
+    small = queries_of(client, page_of(evaluation))
+    for criterion in evaluation.criteria.all():
+        for points in (1, 2, 3):
+            scoring.override(criterion, points=points, reason="Seen.", by=tia)
+    assert queries_of(client, page_of(evaluation)) - small <= 1
+    assert small <= 20
 
 
 def test_what_nobody_has_marked_reads_not_yet_marked_and_never_zero(alice, milestone):

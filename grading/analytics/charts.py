@@ -211,7 +211,7 @@ def learning_curve(points: Sequence[Sequence[float]], *, key: str, title: str, y
 
 
 def confusion_matrix(matrix: Sequence[Sequence[int]], *, key: str, title: str, labels: Sequence[str]) -> Chart:
-    """Rows are the true classes, columns what the network said; counts of images."""
+    """Counts of images: rows are the true classes, columns what the network said. Drawn are the mistakes."""
     total = sum(map(sum, matrix))
     mistakes = [
         (count, labels[true], labels[said])
@@ -225,8 +225,10 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], *, key: str, title: str, l
         sentence += f"The most frequent mistake: {true} taken for {said}, {count} times."
     else:
         sentence += "No mistakes."
+    # What is right would outshine every mistake, and the question is about mistakes: the diagonal stays blank.
+    drawn = [[None if said == true else count for said, count in enumerate(row)] for true, row in enumerate(matrix)]
     trace = go.Heatmap(
-        z=[list(row) for row in matrix], x=list(labels), y=list(labels), colorscale="Cividis", xgap=1, ygap=1,
+        z=drawn, x=list(labels), y=list(labels), colorscale="Cividis", xgap=1, ygap=1,
         colorbar={"title": {"text": "Images"}, "thickness": 12, "outlinewidth": 0},
         hovertemplate="True %{y}, said %{x}: %{z} images<extra></extra>",
     )  # fmt: skip

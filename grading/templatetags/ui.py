@@ -9,6 +9,8 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from grading.models import Person
 from milestones.contract import Level
@@ -237,6 +239,16 @@ def sentences(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(sentences(part) for part in value)
     return str(value)
+
+
+@register.filter
+def code_spans(text: str) -> SafeString:
+    """Text in which `backticks` mark code, escaped, with the code in its element. A lone backtick stays one."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:
+        parts[-2:] = ["`".join(parts[-2:])]
+    pieces = (format_html("<code>{}</code>" if index % 2 else "{}", part) for index, part in enumerate(parts))
+    return format_html_join("", "{}", ((piece,) for piece in pieces))
 
 
 @register.filter

@@ -209,6 +209,7 @@ def class_submissions(request: HttpRequest, slug: str) -> HttpResponse:
     rows = access.submissions_for(request.user).filter(course_milestone__course=course)
     if milestone:
         rows = rows.filter(course_milestone__milestone=milestone)
+    rows = class_lists.matching_submissions(rows, request.GET.get("q", ""))
     rows = class_lists.narrowed_submissions(class_lists.with_latest_run(rows), show).order_by(*order)
     if "csv" in request.GET:
         return csv_answer(f"{course.slug}-submissions", SUBMISSION_HEADER, map(_submission_cells, rows.iterator()))
@@ -219,6 +220,7 @@ def class_submissions(request: HttpRequest, slug: str) -> HttpResponse:
         "sort": chosen,
         "show": show,
         "milestone_slug": milestone,
+        "q": request.GET.get("q", ""),
         "filters": class_lists.SUBMISSION_FILTERS.items(),
     }
     return render(request, "courses/submissions.html", context)

@@ -11,7 +11,7 @@ const progress = progressRow.querySelector("progress");
 const progressText = progressRow.querySelector("output");
 const limit = Number(form.dataset.limit);
 
-const size = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} KB` : `${(bytes / 1e6).toFixed(1)} MB`);
+const size = (bytes) => (bytes < 2 ** 20 ? `${Math.max(1, Math.round(bytes / 2 ** 10))} KB` : `${+(bytes / 2 ** 20).toFixed(1)} MB`);
 const cookie = (name) => document.cookie.split("; ").find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1);
 
 function say(text, tint = "warn") {
@@ -81,7 +81,11 @@ function send(event) {
 }
 
 form.addEventListener("submit", send);
-field.addEventListener("change", showChosen);
+field.addEventListener("change", () => {
+  // Another file is another attempt: only pressing Upload again with the same file may count once.
+  form.querySelector("input[name=upload_key]").value = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  showChosen();
+});
 for (const type of ["dragenter", "dragover"]) zone.addEventListener(type, (event) => { event.preventDefault(); zone.classList.add("over"); });
 for (const type of ["dragleave", "drop"]) zone.addEventListener(type, () => zone.classList.remove("over"));
 zone.addEventListener("drop", (event) => {
