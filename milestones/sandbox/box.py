@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import subprocess
 import sys
@@ -71,7 +70,7 @@ class Box:
     ) -> None:
         """Run ``command`` in a sandbox that shows ``submission`` (and ``harness``) read-only. Raises OurTrouble."""
         with self._undone_on_failure():
-            _sweep_once(places.base_folder())
+            _sweep_now_and_then()
             runtime = ensure_runtime()
             # Undone in reverse: the user is given back last, when nothing can run under it any more.
             lease = pool.lease_user()
@@ -154,12 +153,21 @@ class Box:
         self._started = time.monotonic()
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             self._cleanup.close()
+            if isinstance(error, OSError):
+                raise OurTrouble(f"The sandbox cannot be prepared: {error}.") from error
             raise
 
 
-@functools.cache
-def _sweep_once(_base: Path) -> None:
-    """Clear away what dead workers left behind, once per process."""
-    places.sweep(remove_group)
+_SWEEP_SECONDS = 60.0
+_next_sweep = 0.0
+
+
+def _sweep_now_and_then() -> None:
+    """Clear away what dead workers left behind, at the first sandbox and then at most once a minute."""
+    global _next_sweep  # noqa: PLW0603 - the state of a process, and harmless if two threads meet here
+    now = time.monotonic()
+    if now >= _next_sweep:
+        _next_sweep = now + _SWEEP_SECONDS
+        places.sweep(remove_group)

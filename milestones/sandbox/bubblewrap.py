@@ -102,13 +102,17 @@ class Process:
 
     def wait(self, seconds: float) -> bool:
         """Whether it has ended within ``seconds``."""
+        if self.poll() is not None:
+            return True
+        if hasattr(os, "pidfd_open"):
+            with Descriptors() as descriptors:
+                _becomes_readable(descriptors.keep(os.pidfd_open(self.pid)), seconds)
+            return self.poll() is not None
         deadline = time.monotonic() + seconds
-        pause = 0.0002
         while self.poll() is None:
             if time.monotonic() > deadline:
                 return False
-            time.sleep(pause)
-            pause = min(2 * pause, 0.01)
+            time.sleep(0.002)
         return True
 
     def kill(self, *, patience_seconds: float = 5.0) -> bool:
@@ -120,14 +124,14 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             if self.descriptor is not None:
                 signal.pidfd_send_signal(self.descriptor, signal.SIGKILL)
-            else:
+            elif self.returncode is None:
                 os.kill(self.inside_pid, signal.SIGKILL)
         if not self.wait(patience_seconds / 2):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         ended = self.wait(patience_seconds / 2)
         if self.descriptor is not None:
-            ended = bool(select.select([self.descriptor], [], [], patience_seconds / 2)[0]) and ended
+            ended = _becomes_readable(self.descriptor, patience_seconds / 2) and ended
             os.close(self.descriptor)
             self.descriptor = None
         return ended
@@ -257,7 +261,7 @@ def _read_info(descriptor: int) -> int:
     deadline = time.monotonic() + _START_SECONDS
     text = b""
     while True:
-        if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        if not _becomes_readable(descriptor, max(0.0, deadline - time.monotonic())):
             raise OurTrouble(f"bwrap did not start within {_START_SECONDS:.0f} seconds.")
         piece = os.read(descriptor, 4096)
         if not piece:
@@ -267,6 +271,13 @@ def _read_info(descriptor: int) -> int:
         return int(json.loads(text)["child-pid"])
     except (ValueError, KeyError, TypeError):
         raise OurTrouble("bwrap ended before it had made a sandbox.") from None
+
+
+def _becomes_readable(descriptor: int, seconds: float) -> bool:
+    """``poll`` and not ``select``, which knows no descriptor above 1023."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(math.ceil(1000 * seconds)))
 
 
 def _file_of(data: bytes) -> int:

@@ -42,10 +42,14 @@ def base_folder() -> Path:
         base = Path(chosen) / "sandbox"
     elif os.geteuid() == 0:
         base = Path("/var/lib/tinytorch-assessment/sandbox")
-    else:
+    elif (CHECKOUT / "pyproject.toml").exists():
         base = CHECKOUT / "var" / "sandbox-runtime"
+    else:  # installed as a package, on a student's own machine
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinytorch-assessment" / "sandbox"
     try:
-        base.mkdir(mode=0o755, parents=True, exist_ok=True)
+        base.parent.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(base.parent, 0o711)
+        _make_folder(base, 0o755)
     except OSError as error:
         raise OurTrouble(f"The sandbox's folder {base} cannot be made: {error.strerror}.") from None
     if os.geteuid() == 0:
@@ -56,6 +60,15 @@ def base_folder() -> Path:
                 f"run chmod o+x {closed}, or set TINYTORCH_STATE_DIR to another folder."
             )
     return base
+
+
+def _make_folder(folder: Path, mode: int) -> None:
+    """Make ``folder`` unless it is there, with exactly this mode, whatever the umask."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        return
+    folder.chmod(mode)
 
 
 # -- one running sandbox ---------------------------------------------------------------------------------------------------
@@ -86,7 +99,7 @@ class Job:
 def open_job() -> Job:
     """A new job folder that nobody else can list, locked for the life of this process."""
     jobs = base_folder() / "jobs"
-    jobs.mkdir(mode=0o711, exist_ok=True)
+    _make_folder(jobs, 0o711)
     folder = jobs / f"tinytorch-sandbox-{secrets.token_hex(8)}"
     # The lock exists and is held before the folder can be seen under its name: a sweep never finds a job half made.
     hidden = jobs / f".{folder.name}"
@@ -191,7 +204,11 @@ def harness_folder(program: Path | None = None) -> Harness:
         main = program.name
         files[main] = program
     stamp = tuple((name, str(path), path.stat().st_mtime_ns, path.stat().st_size) for name, path in files.items())
-    return Harness(_build_harness(base_folder(), stamp), main)
+    folder = _build_harness(base_folder(), stamp)
+    if not folder.exists():  # deleted since; what is remembered is of no use
+        _build_harness.cache_clear()
+        folder = _build_harness(base_folder(), stamp)
+    return Harness(folder, main)
 
 
 @functools.lru_cache(maxsize=32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ ODD = """
 def send(kind=2, operation=reply["operation"], request_id=reply["request_id"], arrays=()):
     protocol.write_frame(connection, protocol.Frame(protocol.Kind(kind), operation, request_id, tuple(arrays)))
 text = protocol.text_to_array("hello")
+answer_frame = protocol.Frame(protocol.Kind.ANSWER, **reply, arrays=(text,))
 """
 
 
@@ -83,7 +85,7 @@ def test_a_fault_is_an_answer_and_the_sandbox_lives_on(sandbox: MakeSandbox, bar
         ("send(arrays=[np.zeros(2_000_000, np.uint8)])", "larger than"),
         ("send(kind=3, arrays=[text])", "exactly two arrays"),
         ("send(kind=3, arrays=[np.zeros(1, np.int64), np.zeros(20_000, np.uint8)])", "at most 16 KB"),
-        ("send(arrays=[text]); send(arrays=[text])", "More than one"),
+        ("connection.sendall(2 * b''.join(map(bytes, protocol.encode(answer_frame))))", "More than one"),
         ("connection.sendall(b'GET / HTTP/1.1' + bytes(100))", "do not begin a frame"),
         ("connection.close(); import time; time.sleep(60)", "closed its connection"),
     ],
@@ -152,7 +154,9 @@ def test_a_program_that_ends_between_two_questions_is_a_crash_too(sandbox: MakeS
 
 @pytest.mark.parametrize("bare", [False, True], ids=["sandboxed", "bare"])
 @pytest.mark.parametrize("source", ["raise RuntimeError('our own bug')", "import no_such_module", "syntax error("])
-def test_a_harness_that_does_not_start_is_our_trouble(sandbox: MakeSandbox, tmp_path, bare: bool, source: str) -> None:
+def test_a_harness_that_does_not_start_is_our_trouble(
+    sandbox: MakeSandbox, tmp_path: Path, bare: bool, source: str
+) -> None:
     broken = tmp_path / "broken.py"
     try:
         compile(source, "broken.py", "exec")
@@ -216,7 +220,14 @@ def test_a_question_outside_the_with_block_is_our_own_mistake(sandbox: MakeSandb
         sandbox().ask(ECHO, [], expect=[])
 
 
-def test_bare_mode_says_that_it_protects_nothing(sandbox: MakeSandbox, alices_files) -> None:
+def test_a_submission_that_is_not_there_is_our_trouble(sandbox: MakeSandbox, alices_files: Path) -> None:
+    (alices_files / "tensor.py").unlink()
+    alices_files.rmdir()
+    with pytest.raises(OurTrouble), sandbox() as open_sandbox:
+        open_sandbox.ask(ECHO, [np.zeros(100)], expect=[])
+
+
+def test_bare_mode_says_that_it_protects_nothing(sandbox: MakeSandbox, alices_files: Path) -> None:
     with sandbox(bare=True) as open_sandbox:
         assert open_sandbox.submission_path == str(alices_files)
         path = open_sandbox.submission_path
