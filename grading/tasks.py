@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import socket
-from types import FrameType
 from typing import Any
 
 import structlog
 from billiard import current_process
 from celery import shared_task
-from celery.signals import heartbeat_sent, worker_init, worker_process_init, worker_ready, worker_shutdown
+from celery.signals import heartbeat_sent, worker_init, worker_ready, worker_shutdown
 from django.conf import settings
 
 from grading.pipeline import dispatch, evaluation, workers
@@ -73,17 +71,3 @@ def _say_that_it_stops(sender: Any, **_: Any) -> None:
 def _name_of(sender: Any) -> str:
     """Consumer, heart and worker all know the worker's name, each under its own attribute."""
     return getattr(sender, "hostname", None) or sender.eventer.hostname
-
-
-@worker_process_init.connect
-def _stop_politely(**_: Any) -> None:
-    """When the soft-shutdown time is over, Celery signals this process: give the evaluation back, then end.
-
-    The signal is SIGQUIT, since ``REMAP_SIGTERM`` holds for billiard's own signals too, and SIGTERM without it.
-    """
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise evaluation.WorkerStops
-
-    for number in (signal.SIGTERM, signal.SIGQUIT):
-        signal.signal(number, stop)

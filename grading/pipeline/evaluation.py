@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 
 import structlog
 from django.conf import settings
@@ -55,9 +55,10 @@ def run(claim: Claim) -> None:
     logger.info("evaluation_started")
     heartbeat = Heartbeat(claim)
     try:
-        with heartbeat:
-            result = _carry_out(evaluation, heartbeat)
-        scoring.publish(claim, result, phases=heartbeat.phases(), **_rubric_of(evaluation))
+        with stopping_politely():
+            with heartbeat:
+                result = _carry_out(evaluation, heartbeat)
+            scoring.publish(claim, result, phases=heartbeat.phases(), **_rubric_of(evaluation))
     except ClaimLost:
         logger.warning("claim_lost")
     except WorkerStops:
@@ -154,6 +155,35 @@ def _named_file(stored: Path, name: str) -> Iterator[Path]:
         path = Path(folder) / name
         path.symlink_to(stored)
         yield path
+
+
+@contextlib.contextmanager
+def stopping_politely() -> Iterator[None]:
+    """While this process evaluates, a signal to stop raises :class:`WorkerStops` in it, once.
+
+    When the soft-shutdown time is over, Celery signals the evaluating process: SIGQUIT, since ``REMAP_SIGTERM`` holds for
+    billiard's own signals too, and SIGTERM without it. It comes twice in a row (for the request and for its result), and
+    the second one must not interrupt the giving back; billiard's own handlers, set when a pool process starts, would let
+    it kill. They are back after the block.
+    """
+    signals = (signal.SIGTERM, signal.SIGQUIT)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        raise WorkerStops
+
+    before = {each: signal.signal(each, stop) for each in signals}
+    stopped = False
+    try:
+        yield
+    except WorkerStops:
+        stopped = True  # ignoring goes on: this process gives back and ends
+        raise
+    finally:
+        if not stopped:
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
 
 class Heartbeat:
