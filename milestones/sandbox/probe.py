@@ -33,7 +33,7 @@ class ProbeResult:
 
 
 def probe() -> tuple[ProbeResult, ...]:
-    """Try everything, in two real sandboxes and about a second. Never raises: trouble is a failed result."""
+    """Try everything, in three real sandboxes and about a second. Never raises: trouble is a failed result."""
     results = [_guarded("The system call filter is the committed one", _filter_is_ours)]
     with tempfile.TemporaryDirectory(prefix="tinytorch-probe-") as folder:
         (Path(folder) / "a_file.py").write_text("# for the probe\n")

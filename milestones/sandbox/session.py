@@ -153,8 +153,8 @@ class Sandbox:
 
     def __enter__(self) -> Self:
         with Descriptors() as theirs:
+            connection, log = self._open_channels(theirs)
             try:
-                connection, log = self._open_channels(theirs)
                 harness = places.harness_folder(self._program)
                 if self._bare:
                     # NumPy's own folder first: it may have been found by a road that the bare interpreter does not know.
@@ -183,8 +183,8 @@ class Sandbox:
                 theirs.close_all()
                 self._take_output()
                 self._cleanup.close()
-                if isinstance(error, OurTrouble) and self._output.total_bytes:
-                    raise OurTrouble(f"{error} {self._output.tail()}") from error
+                if isinstance(error, OurTrouble | OSError):
+                    raise OurTrouble(f"{error} {self._output.tail()}".strip()) from error
                 raise
         if self._box.process.descriptor is not None:
             self._selector.register(self._box.process.descriptor, selectors.EVENT_READ)
