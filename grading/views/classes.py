@@ -57,6 +57,7 @@ def class_page(request: HttpRequest, course: Course) -> HttpResponse:
     context = {
         "course": course,
         "overview": _overview(request, course),
+        "milestones": access.milestones_for(request.user, course),
         "waiting": unfinished.count(),
         "oldest_waiting": unfinished.order_by("queued_at").first(),
         "enrollment": access.enrollment_for(request.user, course),
@@ -104,7 +105,13 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
     rows = class_lists.people_with_figures(class_lists.matching_people(rows, request.GET.get("q", ""))).order_by(*order)
     if "csv" in request.GET:
         return csv_answer(f"{course.slug}-people", PEOPLE_HEADER, map(_person_cells, rows.iterator()))
-    context = {"course": course, "page": page_of(request, rows), "sort": chosen, "q": request.GET.get("q", "")}
+    context = {
+        "course": course,
+        "milestones": access.milestones_for(request.user, course),
+        "page": page_of(request, rows),
+        "sort": chosen,
+        "q": request.GET.get("q", ""),
+    }
     return render(request, "courses/people.html", context)
 
 
@@ -131,14 +138,21 @@ def student(request: HttpRequest, slug: str, enrollment: int) -> HttpResponse:
     course = access.staff_course_for(request.user, slug)
     found = access.get_student(request.user, course, enrollment)
     runs = access.evaluations_for(request.user).filter(course=course, student=found)
+    milestones = access.milestones_for(request.user, course)
     rows = standings(
-        access.milestones_for(request.user, course),
+        milestones,
         results=access.results_for(request.user, course).filter(enrollment=found),
         evaluations=class_lists.newest_runs(runs),
         sees_everything=True,
     )
     attempts = class_lists.with_latest_run(access.submissions_for(request.user).filter(student=found))
-    context = {"course": course, "student": found, "standings": rows, "page": page_of(request, attempts)}
+    context = {
+        "course": course,
+        "milestones": milestones,
+        "student": found,
+        "standings": rows,
+        "page": page_of(request, attempts),
+    }
     return render(request, "courses/student_report.html", context)
 
 

@@ -36,6 +36,7 @@ def milestone(request: HttpRequest, slug: str, milestone: str) -> HttpResponse:
         "titles": {check.key: check.title for group in asked.groups for check in group.checks},
         "mark": mark,
         "mark_differs": mark is not None and mark != asked.rubric.benchmark.mark,
+        "milestones": access.milestones_for(request.user, course),
         "limit": settings.UPLOAD_LIMIT_BYTES,
         "limits": archive,
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
