@@ -195,7 +195,7 @@ CONTENT_SECURITY_POLICY = {
 WORKER_SLOTS = min(env.int("WORKER_SLOTS", default=os.cpu_count() or 1), os.cpu_count() or 1)
 LEASE_SECONDS = 60
 RENEWAL_SECONDS = 15
-SWEEP_SECONDS = 10
+SWEEP_SECONDS = env.int("SWEEP_SECONDS", default=10)
 MAXIMUM_TRIES = 3
 
 CELERY_BROKER_URL = addresses.broker_url(REDIS_URL)

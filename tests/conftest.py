@@ -193,7 +193,8 @@ def worker_environment(slot: Slot) -> dict[str, str]:
         "DATASETS_DIR": str(settings.DATASETS_DIR or ""),
         "SECRET_KEY": settings.SECRET_KEY,
         "WORKER_SLOTS": "1",
-        "SOFT_SHUTDOWN_SECONDS": "3",
+        "SOFT_SHUTDOWN_SECONDS": "2",
+        "SWEEP_SECONDS": "2",
         "DJANGO_SETTINGS_MODULE": "assessment_site.settings",
         "PYTHONPATH": str(CHECKOUT),
     }

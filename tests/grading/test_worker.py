@@ -23,7 +23,7 @@ State = Evaluation.State
 #: Each call of a layer burns CPU time: slow enough that a test can come in between, quick enough to wait for.
 SLOW = """    def forward(self, x):
         import time
-        end = time.process_time() + 0.2
+        end = time.process_time() + 0.08
         while time.process_time() < end:
             pass
 """
