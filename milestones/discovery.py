@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -28,6 +29,8 @@ IGNORED = frozenset(
 DEEPEST = 4
 # What makes a folder a framework: any of these inside it.
 SIGNS = ("core/tensor.py", "tensor.py", "foundation/tensor.py", "nn/__init__.py", "core/layers.py")
+# Files of a project that are no framework: they don't count where a single file is looked for.
+HELPERS = frozenset({"submission.py", "setup.py", "conftest.py", "__init__.py", "__main__.py"})
 OTHER_LANGUAGES = {
     ".cpp": "C++",
     ".cc": "C++",
@@ -49,13 +52,14 @@ class PackageLocation:
     """Where the framework lies in the upload.
 
     ``root`` is the package folder ('' when the upload itself is it); ``single`` is set instead for a one-file framework;
-    ``notebooks`` are files to export when there is no package; ``submission`` is ``submission.py``, ``weights`` the
-    ``.npz`` files of a ``weights`` folder.
+    ``notebooks`` are files to export when there is no package; ``sources`` are those beside a package, for modules that it
+    lacks; ``submission`` is ``submission.py``, ``weights`` the ``.npz`` files of a ``weights`` folder.
     """
 
     root: str = ""
     single: str = ""
     notebooks: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     submission: str = ""
     weights: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -65,7 +69,8 @@ def find_package(names: Iterable[str]) -> PackageLocation:
     """Locate the framework among relative POSIX file names.
 
     Rules, in order: a folder named ``tinytorch`` with any of the signs beats another folder with a sign; shallower beats
-    deeper; two equally good ones are refused rather than guessed between. Then notebooks, then a single Python file.
+    deeper; two equally good ones are refused rather than guessed between. Then notebooks and course sources, then a single
+    Python file.
 
     Raises
     ------
@@ -73,8 +78,8 @@ def find_package(names: Iterable[str]) -> PackageLocation:
     """
     files = sorted(name for name in names if not _ignored(name))
     python = [name for name in files if name.endswith(".py")]
-    notebooks = tuple(name for name in files if name.endswith(".ipynb"))
-    candidates = _candidates(python)
+    sources = _sources(files)
+    candidates = _candidates(python, files)
     if candidates:
         best = min(rank for rank, _ in candidates)
         roots = [root for rank, root in candidates if rank == best]
@@ -82,22 +87,23 @@ def find_package(names: Iterable[str]) -> PackageLocation:
             raise UnusableInput(
                 f"The upload holds {len(roots)} TinyTorch packages ({_quoted(roots)}); upload only the one to be assessed."
             )
-        others = [root for rank, root in candidates if rank > best and not root.startswith(roots[0] + "/")]
+        (root,) = roots
+        others = [found for rank, found in candidates if rank > best and not found.startswith(root + "/")]
         notes = (
-            (f"Assessed {roots[0] or 'the upload itself'}; also found and not used: {_quoted(others)}.",)
-            if others
-            else ()
+            (f"Assessed {root or 'the upload itself'}; also found and not used: {_quoted(others)}.",) if others else ()
         )
-        return PackageLocation(root=roots[0], notes=notes, **_extras(files, roots[0]))
-    exported = notebooks or tuple(name for name in python if _looks_like_module_source(name))
-    if exported:
-        return PackageLocation(notebooks=exported, **_extras(files, _folder(exported[0])))
-    plain = [name for name in python if PurePosixPath(name).name != "submission.py"] or python
-    if len(plain) == 1:
-        extras = _extras(files, _folder(plain[0]))
-        if extras["submission"] == plain[0]:
+        outside = tuple(name for name in sources if root and not name.startswith(root + "/"))
+        return PackageLocation(root=root, sources=outside, notes=notes, **_extras(files, root))
+    if sources:
+        return PackageLocation(notebooks=sources, **_extras(files, _folder(sources[0])))
+    plain = [name for name in python if not _is_helper(name)] or python
+    named = [name for name in plain if PurePosixPath(name).stem.lower() == "tinytorch"]
+    if len(named) == 1 or len(plain) == 1:
+        (single,) = named if len(named) == 1 else plain
+        extras = _extras(files, _folder(single))
+        if extras["submission"] == single:
             extras["submission"] = ""
-        return PackageLocation(single=plain[0], **extras)
+        return PackageLocation(single=single, **extras)
     raise UnusableInput(_nothing_found(files, python))
 
 
@@ -106,8 +112,12 @@ def _ignored(name: str) -> bool:
     return any(part in IGNORED or part.endswith(".egg-info") for part in parts[:-1]) or parts[-1].startswith("._")
 
 
-def _candidates(python: list[str]) -> list[tuple[tuple[int, int], str]]:
-    """((rank, depth), root) of every folder that looks like the framework; a package inside another one is part of it."""
+def _candidates(python: list[str], files: list[str]) -> list[tuple[tuple[int, int], str]]:
+    """((rank, depth), root) of every folder that looks like the framework; a package inside another one is part of it.
+
+    Best are folders called tinytorch with a sign, then those with an ``__init__.py``, then others with a sign, last those
+    that only have the name. A numbered folder such as ``01_tensor`` holds the sources of a module and is never one.
+    """
     found: dict[str, tuple[int, int]] = {}
     present = set(python)
     folders = {""}
@@ -118,10 +128,14 @@ def _candidates(python: list[str]) -> list[tuple[tuple[int, int], str]]:
         prefix = folder + "/" if folder else ""
         signed = any(prefix + sign in present for sign in SIGNS)
         named = PurePosixPath(folder).name.lower() == "tinytorch"
-        if named and (signed or any(name.startswith(prefix) for name in present)):
+        if _is_numbered(folder):
+            continue
+        if named and (signed or prefix + "__init__.py" in present):
             found[folder] = (0 if signed else 1, _depth(folder))
         elif signed:
             found[folder] = (2, _depth(folder))
+        elif named and not _is_mostly_another_language(prefix, files):
+            found[folder] = (3, _depth(folder))
     inner = {
         root
         for root in found
@@ -129,6 +143,25 @@ def _candidates(python: list[str]) -> list[tuple[tuple[int, int], str]]:
         if root != other and (other == "" or root.startswith(other + "/")) and found[other][0] <= found[root][0]
     }
     return sorted((rank, root) for root, rank in found.items() if root not in inner)
+
+
+def _is_mostly_another_language(prefix: str, files: list[str]) -> bool:
+    """A C++ project of the same name may have a Python script or two."""
+    suffixes = [PurePosixPath(name).suffix for name in files if name.startswith(prefix)]
+    return sum(suffix in OTHER_LANGUAGES for suffix in suffixes) >= suffixes.count(".py")
+
+
+def _sources(files: list[str]) -> tuple[str, ...]:
+    """Notebooks and course sources (``01_tensor.py``, ``tensor_dev.py``, ``modules/01_tensor/tensor.py``), best first.
+
+    Of the same module, a notebook counts before its twin, and what lies in ``modules/`` before the rest. Where there is a
+    ``modules/``, learners work there and ``src/`` is the course's own edition, which is nobody's work to assess.
+    """
+    found = [name for name in files if name.endswith(".ipynb") or _looks_like_module_source(name)]
+    in_modules = [name for name in found if "modules" in PurePosixPath(name).parts[:-1]]
+    if in_modules:
+        found = [name for name in found if name in in_modules or "src" not in PurePosixPath(name).parts[:-1]]
+    return tuple(sorted(found, key=lambda name: (name not in in_modules, not name.endswith(".ipynb"), name)))
 
 
 class _Extras(TypedDict):
@@ -164,9 +197,21 @@ def _shallowest(names: list[str]) -> str:
 
 
 def _looks_like_module_source(name: str) -> bool:
-    """Course sources are called ``01_tensor.py`` or ``tensor_dev.py`` and carry nbdev export comments."""
-    stem = PurePosixPath(name).stem
-    return stem[:2].isdigit() or stem.endswith("_dev")
+    """Course sources are called ``01_tensor.py`` or ``tensor_dev.py``, or lie in a numbered folder."""
+    path = PurePosixPath(name)
+    if path.suffix != ".py" or _is_helper(name):
+        return False
+    return _is_numbered(path.stem) or path.stem.endswith("_dev") or _is_numbered(str(path.parent))
+
+
+def _is_numbered(folder: str) -> bool:
+    """Whether the last part of a path is a module's: two digits and a name."""
+    return re.match(r"\d\d[a-z]?_", PurePosixPath(folder).name) is not None
+
+
+def _is_helper(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.name in HELPERS or path.stem.startswith("test_") or path.stem.endswith("_test")
 
 
 def _quoted(roots: list[str]) -> str:

@@ -129,6 +129,7 @@ class _Run:
     states: dict[str, str | None] = field(default_factory=dict)
     curve: tuple[tuple[int, float], ...] = ()
     unusable: str = ""
+    blocked: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.checks = [check for group in self.milestone.groups for check in group.checks]
@@ -179,6 +180,7 @@ class _Run:
             cpu_seconds=budget,
             seed=self.lab.public_seed(group.key),
             on_wait=self._tell,
+            blocked=self.blocked,
         )
         spent_on: Check | None = None
         try:

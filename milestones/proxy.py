@@ -16,23 +16,39 @@ from numpy.typing import NDArray
 
 from milestones.discovery import PackageLocation
 from milestones.sandbox.protocol import array_to_text, text_to_array
-from milestones.sandbox.session import Expected, Sandbox, StudentCrashed, StudentSide, StudentTimedOut
-from milestones.student.operations import COMPONENT_NAMES, FACTS, Fact, Operation
+from milestones.sandbox.session import (
+    Expected,
+    Sandbox,
+    StudentCrashed,
+    StudentFault,
+    StudentOutOfMemory,
+    StudentSide,
+    StudentTimedOut,
+)
+from milestones.student.operations import COMPONENT_NAMES, FACTS, REPORT_BYTES, STRUCTURE_BYTES, Fact, Operation
 
-REPORT_BYTES = 64 * 1024
 LARGEST_ANSWER = 8_000_000  # numbers in one answer of a single component
 MOST_RESTARTS = 3
+MOST_MODULES = 400
+MOST_LOADS = 8
+# CPU seconds for importing one module, above the sandboxed side's own limit: what is still running then can't be
+# interrupted from inside, so its sandbox is given up.
+IMPORT_SECONDS = 8.0
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What importing the package gave: modules by how it went, and which components were found."""
+    """What importing the package gave: modules by how it went, and which components were found. ``exported`` maps modules
+    that the package lacked to the sources they were taken from, ``stopped`` those that took too long.
+    All names and texts are the sandboxed side's words."""
 
     loaded: tuple[str, ...]
     failed: Mapping[str, str]
     syntax: Mapping[str, str]
     components: Mapping[str, str]
     missing: Mapping[str, str] = field(default_factory=dict)
+    exported: Mapping[str, str] = field(default_factory=dict)
+    stopped: Mapping[str, str] = field(default_factory=dict)
     precision: str = "float64"
 
     @property
@@ -42,25 +58,36 @@ class LoadReport:
 
     @classmethod
     def parse(cls, text: str) -> LoadReport:
-        """Read the tab-separated lines of the LOAD answer. The text is hostile: malformed lines are dropped."""
-        loaded, failed, syntax, components, missing = [], {}, {}, {}, {}
+        """Read the tab-separated lines of the REPORT answer. The text is hostile: malformed lines are dropped, later ones of
+        the same name too."""
+        rows: dict[str, dict[str, str]] = {status: {} for status in ("ok", "failed", "syntax", "exported", "stopped")}
+        components: dict[str, str] = {}
+        missing: dict[str, str] = {}
         precision = "float64"
-        for line in text.split("\n")[:1000]:
-            parts = line.split("\t")
-            if len(parts) != 3:
+        seen = set()
+        for line in text.split("\n")[: MOST_MODULES + 100]:
+            parts = [_one_line(part) for part in line.split("\t")]
+            if len(parts) != 3 or not parts[0] or parts[0] in seen:
                 continue
             name, status, detail = parts[0][:200], parts[1], parts[2][:1000]
-            if name.startswith("component:"):
-                (components if status == "ok" else missing)[name.removeprefix("component:")] = detail
+            seen.add(name)
+            component = name.removeprefix("component:")
+            if component in COMPONENT_NAMES and component != name:
+                (components if status == "ok" else missing)[component] = detail
             elif name == "precision:":
                 precision = "float32" if status in ("float32", "float16") else "float64"
-            elif status == "ok":
-                loaded.append(name)
-            elif status == "syntax":
-                syntax[name] = detail
-            else:
-                failed[name] = detail
-        return cls(tuple(loaded), failed, syntax, components, missing, precision)
+            elif status in rows:
+                rows[status][name] = detail
+        return cls(
+            loaded=tuple(rows["ok"]),
+            failed=rows["failed"] | rows["stopped"],
+            syntax=rows["syntax"],
+            components=components,
+            missing=missing,
+            exported=rows["exported"],
+            stopped=rows["stopped"],
+            precision=precision,
+        )
 
 
 @dataclass(frozen=True)
@@ -78,10 +105,21 @@ class ModelFacts:
     structure: str
 
 
+@dataclass(frozen=True)
+class _Culprit:
+    """A module in whose import the sandbox was lost. The name is the sandboxed side's word."""
+
+    name: str
+    reason: str
+    is_package: bool
+
+
 class Student:
     """Typed questions to one sandbox, which is started at the first question and again after a crash.
 
-    ``open_sandbox(cpu_seconds)`` starts one; ``cpu_seconds`` is what remains of the group's budget.
+    ``open_sandbox(cpu_seconds)`` starts one; ``cpu_seconds`` is what remains of the group's budget. ``blocked`` are modules
+    that ended the program when they were imported, with the reason; it is added to, so that the next group's student
+    knows them already.
     """
 
     def __init__(
@@ -92,12 +130,14 @@ class Student:
         cpu_seconds: float,
         seed: int,
         on_wait: Callable[[], None] | None = None,
+        blocked: dict[str, str] | None = None,
     ) -> None:
         self._open = open_sandbox
         self._location = location
         self._budget = cpu_seconds
         self._seed = seed
         self._on_wait = on_wait
+        self._blocked = {} if blocked is None else blocked
         self._sandbox: Sandbox | None = None
         self._restarts = 0
         self._spent = 0.0
@@ -130,50 +170,116 @@ class Student:
             self._sandbox = None
 
     def _ask(
-        self, operation: Operation, settings: Mapping[str, Any], arrays: Sequence[NDArray], expect: Sequence[Expected]
+        self,
+        operation: Operation,
+        settings: Mapping[str, Any],
+        arrays: Sequence[NDArray],
+        expect: Sequence[Expected],
+        *,
+        cpu_seconds: float | None = None,
     ) -> list[NDArray]:
-        if self._sandbox is None and operation is not Operation.LOAD:
-            self.load()
-        assert self._sandbox is not None
         text = text_to_array(json.dumps({"seed": self._seed, **settings}))
+        assert self._sandbox is not None
         try:
-            return self._sandbox.ask(operation, [text, *arrays], expect=expect, on_wait=self._on_wait)
-        except StudentTimedOut:
-            self._spent_up = True
-            self.close()
-            raise
+            return self._sandbox.ask(
+                operation, [text, *arrays], expect=expect, cpu_seconds=cpu_seconds, on_wait=self._on_wait
+            )
         except StudentSide:
             if not self._sandbox.alive:
                 self.close()
             raise
 
+    def _question(
+        self, operation: Operation, settings: Mapping[str, Any], arrays: Sequence[NDArray], expect: Sequence[Expected]
+    ) -> list[NDArray]:
+        """Ask once the package is loaded; running out of time in a question is the end of this student's budget."""
+        if self._sandbox is None:
+            self.load()
+        try:
+            return self._ask(operation, settings, arrays, expect)
+        except StudentTimedOut:
+            self._spent_up = True
+            raise
+
+    # -- loading -----------------------------------------------------------------------------------------------------
+
     def load(self) -> LoadReport:
-        """Import the package in a fresh sandbox, unless one is running, and report how that went."""
+        """Import the package in a fresh sandbox, unless one is running, and report how that went.
+
+        A module that ends the program, or can't be stopped, is blocked and the rest is loaded without it:
+
+        1. Modules are imported one by one, so it is known in which import the sandbox was lost. That module is suspected:
+           it may only have imported the culprit.
+        2. When a further one does the same, the earlier suspects get one more chance with that one blocked; packages,
+           which import much and come first, only once a plain module was found.
+
+        What the lost sandboxes computed is not counted.
+        """
         if self._sandbox is not None and self._report is not None:
             return self._report
         if self._restarts > MOST_RESTARTS:
             raise StudentCrashed("the program ended itself several times; it was not started again", None, "")
         self._restarts += 1
+        suspects: list[str] = []
+        acquitted: set[str] = set()
+        for _ in range(MOST_LOADS):
+            spent = self._spent
+            culprit = self._try_to_load()
+            if culprit is None:
+                assert self._report is not None
+                return self._report
+            self._spent = spent
+            if not culprit.is_package and culprit.name not in acquitted:
+                for suspect in suspects:
+                    self._blocked.pop(suspect, None)
+                acquitted.update(suspects)
+                suspects = []
+            if culprit.name not in acquitted:
+                suspects.append(culprit.name)
+            self._blocked[culprit.name] = culprit.reason
+        raise StudentCrashed("importing the package ends the program", None, "")
+
+    def _try_to_load(self) -> _Culprit | None:
+        """Import everything in a fresh sandbox; the module in whose import the sandbox was lost."""
         self._sandbox = self._open(max(self.cpu_seconds_left, 1.0))
         self._sandbox.__enter__()
-        settings = {
-            "base": self._sandbox.submission_path,
-            "root": self._location.root,
-            "single": self._location.single,
-            "notebooks": list(self._location.notebooks),
-            "submission": self._location.submission,
-            "weights": list(self._location.weights),
-            "components": list(COMPONENT_NAMES),
-        }
-        (text,) = self._ask(Operation.LOAD, settings, [], [Expected(np.uint8, None, REPORT_BYTES)])
+        (text,) = self._ask(Operation.LOAD, self._location_settings(), [], [_text(REPORT_BYTES)])
+        names = [_one_line(name)[:200] for name in array_to_text(text, REPORT_BYTES).split("\n")[:MOST_MODULES]]
+        for position, name in enumerate(names):
+            try:
+                self._ask(Operation.IMPORT, {"module": position}, [], [_DONE], cpu_seconds=IMPORT_SECONDS)
+            except StudentFault:
+                continue
+            except StudentSide as error:
+                if isinstance(error, StudentTimedOut) and not error.sleeper and error.cpu_seconds < IMPORT_SECONDS / 2:
+                    # Not this module's fault: all of them together took too long.
+                    self._spent_up = True
+                    raise
+                return _Culprit(name, _why_blocked(error), any(other.startswith(f"{name}.") for other in names))
+        (text,) = self._ask(Operation.REPORT, {}, [], [_text(REPORT_BYTES)])
         self._report = LoadReport.parse(array_to_text(text, REPORT_BYTES))
-        return self._report
+        self._blocked.update(self._report.stopped)
+        return None
+
+    def _location_settings(self) -> dict[str, Any]:
+        assert self._sandbox is not None
+        location = self._location
+        return {
+            "base": self._sandbox.submission_path,
+            "root": location.root,
+            "single": location.single,
+            "notebooks": list(location.notebooks),
+            "sources": list(location.sources),
+            "submission": location.submission,
+            "weights": list(location.weights),
+            "blocked": self._blocked,
+        }
 
     # -- single components -------------------------------------------------------------------------------------------
 
     def forward(self, component: Mapping[str, Any], inputs: NDArray, parameters: Sequence[NDArray] = ()) -> NDArray:
         """The output of one component for ``inputs``, with ``parameters`` put into it; any shape."""
-        (answer,) = self._ask(Operation.FORWARD, component, [inputs, *parameters], [_any_numbers()])
+        (answer,) = self._question(Operation.FORWARD, component, [inputs, *parameters], [_any_numbers()])
         return self._in_working_precision(answer)
 
     def gradient(
@@ -181,24 +287,27 @@ class Student:
     ) -> list[NDArray]:
         """Gradients of sum(output * upstream) by the inputs and each parameter; empty where the student's code left none."""
         expect = [_any_numbers()] * (1 + len(parameters))
-        answers = self._ask(Operation.GRADIENT, component, [inputs, upstream, *parameters], expect)
+        answers = self._question(Operation.GRADIENT, component, [inputs, upstream, *parameters], expect)
         return [self._in_working_precision(answer) for answer in answers]
 
     def _in_working_precision(self, answer: NDArray) -> NDArray:
         """The answer in the precision that the framework really works in, which is what tolerances go by: a float64
-        gradient of a float32 network is only good to float32."""
+        gradient of a float32 network is only good to float32, and so are float64 numbers that all fit into float32."""
         assert self._report is not None
-        return answer.astype(np.float32) if self._report.precision == "float32" else answer
+        with np.errstate(over="ignore"):
+            rounded = answer.astype(np.float32)
+        single = self._report.precision == "float32" or np.array_equal(rounded, answer)
+        return rounded if single else answer
 
     # -- whole models ------------------------------------------------------------------------------------------------
 
     def build(self, sizes: Sequence[int]) -> ModelFacts:
         """Build the model to assess; ``sizes`` are the layer widths of the standard recipe, input to classes."""
-        facts, structure = self._ask(
+        facts, structure = self._question(
             Operation.BUILD,
             {"sizes": list(sizes)},
             [],
-            [Expected(np.int64, (FACTS,), FACTS), Expected(np.uint8, None, 4096)],
+            [Expected(np.int64, (FACTS,), FACTS), _text(STRUCTURE_BYTES)],
         )
         return ModelFacts(
             parameter_count=int(facts[Fact.PARAMETER_COUNT]),
@@ -209,12 +318,12 @@ class Student:
             dense_only=bool(facts[Fact.DENSE_ONLY] == 1),
             has_autograd=bool(facts[Fact.HAS_AUTOGRAD] == 1),
             used_sequential=bool(facts[Fact.USED_SEQUENTIAL] == 1),
-            structure=array_to_text(structure, 4096),
+            structure=_one_line(array_to_text(structure, STRUCTURE_BYTES)),
         )
 
     def logits(self, images: NDArray[np.float32], *, classes: int = 10, raw: bool = False) -> NDArray[np.float32]:
         """Class scores (n, classes) of float32 images (n, features). ``raw`` asks the model even if there is a predict()."""
-        (scores,) = self._ask(
+        (scores,) = self._question(
             Operation.LOGITS,
             {"classes": classes, "raw": raw},
             [np.ascontiguousarray(images, dtype=np.float32)],
@@ -224,22 +333,49 @@ class Student:
 
     def train_data(self, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
         """Hand over training images (n, features) and their (permuted) labels (n,)."""
-        self._ask(Operation.TRAIN_DATA, {}, [images, labels], [Expected(np.int64, (1,), 1)])
+        self._question(Operation.TRAIN_DATA, {}, [images, labels], [_DONE])
 
     def train_slice(self, *, first: int, steps: int, batch: int, rate: float, order: int) -> tuple[NDArray, str]:
         """Train some steps; the losses that the student's code claims (evidence only) and by what means it trained."""
-        losses, manner = self._ask(
+        losses, manner = self._question(
             Operation.TRAIN_SLICE,
             {"first": first, "steps": steps, "batch": batch, "rate": rate, "order": order},
             [],
-            [Expected(np.float64, (steps,), steps), Expected(np.uint8, None, 1024)],
+            [Expected(np.float64, (steps,), steps), _text(STRUCTURE_BYTES)],
         )
-        return losses, array_to_text(manner, 1024)
+        return losses, _one_line(array_to_text(manner, STRUCTURE_BYTES))
 
     def train_own(self, images: NDArray[np.uint8], labels: NDArray[np.int64], *, budget: float) -> None:
         """Let the student's own train() work on the images within ``budget`` CPU seconds."""
-        self._ask(Operation.TRAIN_OWN, {"budget": budget}, [images, labels], [Expected(np.int64, (1,), 1)])
+        self._question(Operation.TRAIN_OWN, {"budget": budget}, [images, labels], [_DONE])
+
+
+_DONE = Expected(np.int64, (1,), 1)
 
 
 def _any_numbers() -> Expected:
     return Expected((np.float32, np.float64), None, LARGEST_ANSWER)
+
+
+def _text(most_bytes: int) -> Expected:
+    return Expected(np.uint8, (None,), most_bytes)
+
+
+def _one_line(text: str) -> str:
+    """Text of the sandboxed side without line breaks, tabs and rows of blanks."""
+    return " ".join(text.split())
+
+
+def _why_blocked(error: StudentSide) -> str:
+    """Why a module was blocked, to be read after its name."""
+    if isinstance(error, StudentTimedOut):
+        return (
+            "importing it takes for ever"
+            if error.sleeper
+            else f"importing it takes over {IMPORT_SECONDS:.0f} CPU seconds"
+        )
+    if isinstance(error, StudentOutOfMemory):
+        return "importing it needs more memory than allowed"
+    if isinstance(error, StudentCrashed) and error.exit_code is not None:
+        return f"importing it ends the program (exit status {error.exit_code})"
+    return f"importing it ends the program: {_one_line(str(error))[:300]}"

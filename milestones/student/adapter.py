@@ -1,47 +1,54 @@
-"""Hides how the generations of the course differ: how tensors are made and read, what layers are called, where their
-weights lie and how one goes backward. See the table of generations in the design notes."""
+"""Hides how the generations of the course differ: which class is the student's what, how tensors are made, layers built
+and networks composed. See the table of generations in the design notes."""
 
+import contextlib
 import inspect
+import sys
+import types
 
 import numpy as np
 
-from milestones.student.operations import BIAS_NAMES, COMPONENT_NAMES, WEIGHT_NAMES, Fault
+from milestones.student.operations import COMPONENT_NAMES, Fault
+from milestones.student.roads import find_road
+from milestones.student.values import (
+    StudentFault,
+    bias_slot,
+    layers_of,
+    require_gradient,
+    to_array,
+    weight_slot,
+    write_array,
+)
 
 # Where each component is usually defined; a class in such a module beats one of the same name elsewhere.
+_LAYER_MODULES = ("layers", "layer", "modules", "nn")
+_ACTIVATION_MODULES = ("activations", "activation", *_LAYER_MODULES)
 HOME_MODULES = {
     "tensor": ("tensor",),
     "variable": ("autograd",),
-    "dense": ("layers", "linear", "dense", "modules"),
-    "relu": ("activations", "layers", "modules"),
-    "sigmoid": ("activations", "layers", "modules"),
-    "tanh": ("activations", "layers", "modules"),
-    "softmax": ("activations", "layers", "modules"),
-    "sequential": ("layers", "networks", "containers", "modules"),
-    "cross_entropy": ("losses", "training", "loss"),
-    "sgd": ("optimizers", "sgd", "optim"),
+    "dense": ("linear", "dense", *_LAYER_MODULES),
+    "relu": _ACTIVATION_MODULES,
+    "sigmoid": _ACTIVATION_MODULES,
+    "tanh": _ACTIVATION_MODULES,
+    "softmax": _ACTIVATION_MODULES,
+    "sequential": ("networks", "containers", "container", "sequential", *_LAYER_MODULES),
+    "cross_entropy": ("losses", "loss", "training", "nn"),
+    "sgd": ("optimizers", "optimizer", "sgd", "optim"),
 }
-
-
-LAYERS = frozenset({"dense", "relu", "sigmoid", "tanh", "softmax", "sequential"})
-
-
-class StudentFault(Exception):
-    """The student's side could not answer; travels to the grader as a fault frame."""
-
-    def __init__(self, fault, text, numbers=()):
-        super().__init__(text)
-        self.fault = fault
-        self.text = text
-        self.numbers = tuple(numbers)
+ACTIVATIONS = frozenset({"relu", "sigmoid", "tanh", "softmax"})
+LAYERS = ACTIVATIONS | {"dense", "sequential"}
+BIAS_SWITCHES = ("bias", "use_bias", "has_bias")
 
 
 class Adapter:
-    """The student's components behind one face. ``loaded`` is what ``package.load`` returned."""
+    """The student's components behind one face. ``package`` is what was loaded."""
 
-    def __init__(self, loaded):
-        self.loaded = loaded
-        self._classes = {}
-        self._weight_is_transposed = None
+    def __init__(self, package):
+        self.package = package
+        self._found = {}
+        self._stores_transposed = None
+        self._takes_arrays = True
+        self._road = None
 
     # -- finding ---------------------------------------------------------------------------------------------------
 
@@ -53,21 +60,28 @@ class Adapter:
         return True
 
     def find(self, component):
-        """The student's class for ``component``; a missing one is a fault that says what was looked for."""
-        if component not in self._classes:
-            self._classes[component] = self._search(component)
-        found = self._classes[component]
+        """The student's class for ``component`` (for an activation, also a function); a missing one is a fault that says
+        what was looked for."""
+        if component not in self._found:
+            self._found[component] = self._search(component)
+        found = self._found[component]
         if found is None:
-            names = " or ".join(COMPONENT_NAMES[component])
+            names = " or ".join(COMPONENT_NAMES[component][:2])
             raise StudentFault(Fault.MISSING, f"no class named {names} was found in the package")
         return found
 
     def _search(self, component):
+        if component == "tensor":
+            # Where there are two, the one that the layers compute with.
+            dense = self._search("dense")
+            used = dense and vars(sys.modules[dense.__module__]).get("Tensor")
+            if inspect.isclass(used) and self.package.is_students(used):
+                return used
         best = None
         for preference, name in enumerate(COMPONENT_NAMES[component]):
-            for dotted, module in self.loaded.modules.items():
+            for dotted, module in self.package.modules.items():
                 thing = vars(module).get(name)
-                if not inspect.isclass(thing) or not self.loaded.is_students(thing):
+                if not inspect.isclass(thing) or not self.package.is_students(thing):
                     continue
                 # Fallback stand-ins that some modules define for a failed import can't do anything.
                 if component in LAYERS and not (hasattr(thing, "forward") or hasattr(thing, "__call__")):  # noqa: B004
@@ -78,36 +92,59 @@ class Adapter:
                 rank = (not at_home, preference, thing.__module__ != dotted, dotted)
                 if best is None or rank < best[0]:
                     best = (rank, thing)
+        if best is None and component in ACTIVATIONS:
+            return self._search_function(component)
         return best and best[1]
+
+    def _search_function(self, name):
+        """An activation written as a function, ``relu(x)``, or as a method of the tensor, ``x.relu()``."""
+        functions = [vars(module).get(name) for module in self.package.modules.values()]
+        if self.has("tensor"):
+            functions.append(getattr(self.find("tensor"), name, None))
+        return next((f for f in functions if inspect.isfunction(f) and self.package.is_students(f)), None)
 
     # -- tensors ---------------------------------------------------------------------------------------------------
 
     def tensor(self, array, *, requires_grad=False):
-        """Wrap ``array`` in the student's Tensor (or Variable, where that is what has gradients)."""
+        """Wrap ``array`` in the student's Tensor."""
         tensor_class = self.find("tensor")
-        if requires_grad:
-            try:
-                return tensor_class(array, requires_grad=True)
-            except TypeError:
-                if self.has("variable"):
-                    return self.find("variable")(tensor_class(array), requires_grad=True)
-        made = tensor_class(array)
+        if requires_grad and accepts(tensor_class, "requires_grad"):
+            return self._make_tensor(array, requires_grad=True)
+        made = self._make_tensor(array)
         if requires_grad:
             require_gradient(made)
         return made
 
-    def precision(self):
-        """The precision that the student's Tensor keeps numbers in when it is given float64; float64 if it can't be told."""
-        try:
-            return str(to_array(self.tensor(np.zeros(2))).dtype)
-        except Exception:
-            return "float64"
+    def _make_tensor(self, array, **more):
+        """A Tensor of an array, or of nested lists where the student's takes nothing else."""
+        tensor_class = self.find("tensor")
+        if self._takes_arrays:
+            try:
+                return tensor_class(array, **more)
+            except (TypeError, ValueError, AssertionError):
+                made = tensor_class(array.tolist(), **more)
+                self._takes_arrays = False
+                return made
+        return tensor_class(array.tolist(), **more)
 
-    def differentiable_input(self, array):
-        """An input that a training pass may start from: plain in later generations, a Variable in the early one."""
-        if self.has("variable") and not _accepts(self.find("tensor"), "requires_grad"):
-            return self.find("variable")(self.find("tensor")(array), requires_grad=False)
-        return self.tensor(array)
+    def variable(self, array, *, requires_grad):
+        """Wrap ``array`` in the student's Variable, around a Tensor as its users do."""
+        return self.find("variable")(self.tensor(array), requires_grad=requires_grad)
+
+    def precision(self):
+        """The lowest precision that the student's Tensor and layers keep numbers in when they are given float64."""
+        kept = []
+        with contextlib.suppress(Exception):
+            kept.append(to_array(self.tensor(np.zeros(2))).dtype)
+            layer = self.dense(3, 2)
+            self.set_dense(layer, np.zeros((3, 2)), np.zeros(2))
+            kept.append(to_array(weight_slot(layer).held).dtype)
+        floats = [dtype for dtype in kept if dtype.kind == "f"]
+        return str(min(floats, key=lambda dtype: dtype.itemsize, default=np.dtype(np.float64)))
+
+    def gradients_start_at_zero(self):
+        """Whether a fresh tensor has a gradient of zeros to add to, instead of None."""
+        return getattr(self.tensor(np.zeros(2), requires_grad=True), "grad", None) is not None
 
     def call(self, thing, *arguments):
         """Call a layer the way it can be called: directly, or through ``.forward``."""
@@ -126,91 +163,95 @@ class Adapter:
     def dense(self, inputs, outputs, *, bias=True):
         """A fresh dense layer of the student's, whatever its bias switch is called."""
         layer_class = self.find("dense")
+        switch = next((keyword for keyword in BIAS_SWITCHES if accepts(layer_class, keyword)), None)
         if bias:
-            return layer_class(inputs, outputs)
-        for keyword in ("bias", "use_bias", "has_bias"):
-            if _accepts(layer_class, keyword):
-                return layer_class(inputs, outputs, **{keyword: False})
+            layer = layer_class(inputs, outputs)
+            if switch and bias_slot(layer, outputs) is None:
+                return layer_class(inputs, outputs, **{switch: True})
+            return layer
+        if switch:
+            return layer_class(inputs, outputs, **{switch: False})
         layer = layer_class(inputs, outputs)
-        if parameter(layer, BIAS_NAMES) is None:
+        if bias_slot(layer, outputs) is None:
             return layer
         raise StudentFault(Fault.MISSING, f"{layer_class.__name__} has no way to be made without a bias")
 
     def set_dense(self, layer, weight, bias):
         """Give a dense layer its weight, (inputs, outputs), and bias, (outputs,), in the orientation it stores."""
-        holder = parameter(layer, WEIGHT_NAMES)
-        if holder is None:
+        slot = weight_slot(layer, weight.shape)
+        if slot is None:
+            # Some layers make their weight when they first see an input.
+            self.call(layer, self.tensor(np.zeros((1, len(weight)))))
+            slot = weight_slot(layer, weight.shape)
+        kind = type(layer).__name__
+        if slot is None:
+            raise StudentFault(Fault.MISSING, f"{kind} keeps no weight: no attribute such as weight, weights or W")
+        shape = np.shape(to_array(slot.held))
+        if shape not in (weight.shape, weight.shape[::-1]):
             raise StudentFault(
-                Fault.MISSING, f"{type(layer).__name__} keeps no weight under any of {', '.join(WEIGHT_NAMES)}"
+                Fault.UNSUITABLE, f"{kind}({len(weight)}, {weight.shape[1]}) keeps a weight of shape {shape}", shape[:4]
             )
-        shape = tuple(np.shape(to_array(holder)))
         transposed = shape == weight.shape[::-1] and (shape != weight.shape or self.stores_transposed())
-        self._assign(layer, WEIGHT_NAMES, np.ascontiguousarray(weight.T) if transposed else weight)
+        self._put(slot, np.ascontiguousarray(weight.T) if transposed else weight)
         if bias is not None:
-            held = parameter(layer, BIAS_NAMES)
-            if held is None:
-                raise StudentFault(
-                    Fault.MISSING, f"{type(layer).__name__} keeps no bias under any of {', '.join(BIAS_NAMES)}"
-                )
-            self._assign(layer, BIAS_NAMES, bias.reshape(np.shape(to_array(held))))
+            slot = bias_slot(layer, len(bias))
+            if slot is None:
+                raise StudentFault(Fault.MISSING, f"{kind} keeps no bias: no attribute such as bias, biases or b")
+            shape = np.shape(to_array(slot.held))
+            if np.prod(shape, dtype=int) != len(bias):
+                raise StudentFault(Fault.UNSUITABLE, f"{kind} keeps a bias of shape {shape}", shape[:4])
+            self._put(slot, bias.reshape(shape))
 
     def stores_transposed(self):
         """Whether dense weights are stored (out, in); told from a layer that is not square."""
-        if self._weight_is_transposed is None:
-            holder = parameter(self.dense(5, 3), WEIGHT_NAMES)
-            self._weight_is_transposed = holder is not None and np.shape(to_array(holder)) == (3, 5)
-        return self._weight_is_transposed
+        if self._stores_transposed is None:
+            slot = weight_slot(self.dense(5, 3), (5, 3))
+            self._stores_transposed = slot is not None and np.shape(to_array(slot.held)) == (3, 5)
+        return self._stores_transposed
 
-    def _assign(self, layer, names, array):
-        name = next(name for name in names if getattr(layer, name, None) is not None)
-        holder = getattr(layer, name)
-        if isinstance(holder, np.ndarray):
-            setattr(layer, name, array)
-        elif not write_array(holder, array):
-            setattr(layer, name, self.tensor(array))
+    def _put(self, slot, array):
+        if type(slot.held) is np.ndarray:
+            slot.held = array
+        elif not write_array(slot.held, array):
+            slot.held = self.tensor(array)
 
     def activation(self, component):
-        return self.find(component)()
+        """A fresh activation layer; one that is written as a function is put into a layer."""
+        found = self.find(component)
+        if inspect.isclass(found):
+            return found()
+        return type(found.__name__, (), {"forward": lambda self, x: found(x)})()
 
     def sequential(self, layers):
-        """(callable network, whether the student's own Sequential was used). Accepts a list or varargs."""
+        """(callable network, whether the student's own Sequential was used). It may take a list, the layers themselves, or
+        nothing and then one after the other."""
+        layers = list(layers)
         if self.has("sequential"):
-            for arguments in ((list(layers),), tuple(layers)):
+            sequential = self.find("sequential")
+            for make in (lambda: sequential(layers), lambda: sequential(*layers), lambda: _added(sequential(), layers)):
                 try:
-                    network = self.find("sequential")(*arguments)
-                except TypeError:
+                    network = make()
+                except (TypeError, AttributeError):
                     continue
-                held = getattr(network, "layers", None)
-                # Sequential(*layers) given one list keeps that list as its only layer: not what was meant.
-                if isinstance(held, (list, tuple)) and len(held) == 1 and isinstance(held[0], (list, tuple)):
-                    continue
-                return network, True
+                if _holds(network, layers):
+                    return network, True
         return Chain(self, layers), False
 
     # -- gradients -------------------------------------------------------------------------------------------------
 
-    def backward(self, output, upstream):
-        """Send ``upstream`` (an array of the output's shape) backward through whatever the student built.
+    @property
+    def road(self):
+        """The way on which gradients reach the student's parameters. Raises what ``find_road`` raises."""
+        if self._road is None:
+            self._road = find_road(self)
+        return self._road
 
-        Tried in the order of the generations: an array, the student's Tensor, the student's Variable, and last a
-        scalar made with the student's own multiplication and sum.
-        """
-        method = getattr(output, "backward", None)
-        if not callable(method):
-            raise StudentFault(Fault.NO_GRADIENT, f"{type(output).__name__} has no backward()")
-        ways = [lambda: method(upstream), lambda: method(self.find("tensor")(upstream))]
-        if self.has("variable"):
-            ways.insert(0, lambda: method(self.find("variable")(self.find("tensor")(upstream))))
-        ways.append(lambda: (output * self.find("tensor")(upstream)).sum().backward())
-        first_error = None
-        for way in ways:
-            try:
-                way()
-            except Exception as error:
-                first_error = first_error or error
-            else:
-                return
-        raise first_error
+    def wrap_parameters(self, model):
+        """In the generation where only Variables have gradients, wrap a model's weights in them, as its users do."""
+        for layer in layers_of(model) or [model]:
+            for slot in (weight_slot(layer), bias_slot(layer)):
+                if slot and not hasattr(slot.held, "backward"):
+                    slot.held = self.find("variable")(slot.held, requires_grad=True)
 
 
 class Chain:
@@ -218,7 +259,7 @@ class Chain:
 
     def __init__(self, adapter, layers):
         self.adapter = adapter
-        self.layers = list(layers)
+        self.layers = layers
 
     def forward(self, value):
         for layer in self.layers:
@@ -228,131 +269,29 @@ class Chain:
     __call__ = forward
 
 
-def _accepts(cls, keyword):
+def accepts(function, keyword, *, by_name=False):
+    """Whether a class or function takes ``keyword``; with ``by_name`` only if it names it, and not through ``**kwargs``."""
     try:
-        parameters = inspect.signature(cls).parameters
+        parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
         return False
-    return keyword in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return keyword in parameters or (not by_name and any(p.kind is p.VAR_KEYWORD for p in parameters.values()))
 
 
-def to_array(value, *, depth=6):
-    """The numbers inside a student's Tensor, Variable or array; anything else is a fault.
-
-    ``ndarray.data`` is a memory view, so arrays are recognised before ``.data`` is followed.
-    """
-    for _ in range(depth):
-        if isinstance(value, np.ndarray):
-            if value.dtype.kind not in "fiub":
-                raise StudentFault(Fault.UNSUITABLE, f"expected numbers, got an array of dtype {value.dtype}")
-            return value
-        if isinstance(value, (int, float, np.generic)):
-            return np.asarray(value)
-        if value is None:
-            raise StudentFault(Fault.NOT_IMPLEMENTED, "got None where numbers were expected")
-        if isinstance(value, (list, tuple)):
-            try:
-                value = np.asarray([to_array(item, depth=depth - 1) for item in value])
-            except ValueError as error:
-                raise StudentFault(Fault.UNSUITABLE, f"got a ragged list: {error}") from error
-            continue
-        inner = getattr(value, "data", None)
-        value = inner if inner is not None else getattr(value, "_data", None)
-    raise StudentFault(Fault.UNSUITABLE, "no array was found inside the answer")
+def _added(network, layers):
+    add = getattr(network, "add", None) or network.append
+    for layer in layers:
+        add(layer)
+    return network
 
 
-def gradient_of(holder):
-    """The gradient kept beside a parameter or input as an array, or None where there is none."""
-    gradient = getattr(holder, "grad", None)
-    return None if gradient is None else to_array(gradient)
-
-
-def write_array(holder, array):
-    """Put ``array`` into a student's Tensor or Variable in place; False when it can't be written."""
-    inner = getattr(holder, "data", None)
-    if inner is not None and not isinstance(inner, (np.ndarray, memoryview, float, int)):
-        return write_array(inner, array)
-    for name in ("data", "_data"):
-        try:
-            setattr(holder, name, array)
-        except (AttributeError, TypeError):
-            continue
-        if np.shape(to_array(holder)) == array.shape:
-            return True
-    if isinstance(inner, np.ndarray) and inner.shape == array.shape and inner.flags.writeable:
-        inner[...] = array
-        return True
+def _holds(network, layers):
+    """Whether a network keeps the layers one by one. Sequential(*layers) given one list keeps that list as its only layer,
+    and Sequential(layers) given two layers may take the second for something else."""
+    for value in vars(network).values() if hasattr(network, "__dict__") else ():
+        items = value.values() if isinstance(value, dict) else value
+        if isinstance(items, (list, tuple, types.MappingProxyType)) or isinstance(value, dict):
+            kept = {id(item) for item in items}
+            if all(id(layer) in kept for layer in layers):
+                return True
     return False
-
-
-def parameter(layer, names):
-    """The first attribute among ``names`` that the layer really has, or None."""
-    for name in names:
-        held = getattr(layer, name, None)
-        if held is not None and not callable(held):
-            return held
-    return None
-
-
-def require_gradient(holder):
-    """Mark a parameter as one that gradients are wanted for; layers of several generations forget to."""
-    try:
-        holder.requires_grad = True
-    except AttributeError:
-        return False
-    return True
-
-
-def clear_gradient(holder):
-    try:
-        holder.grad = None
-    except AttributeError:
-        if callable(getattr(holder, "zero_grad", None)):
-            holder.zero_grad()
-
-
-def layers_of(model, *, depth=5):
-    """The layers inside a model in order, found through the containers students use. A layer comes before its parts."""
-    if depth == 0:
-        return []
-    found = []
-    held = vars(model).values() if hasattr(model, "__dict__") else ()
-    for value in held:
-        items = value if isinstance(value, (list, tuple)) else value.values() if isinstance(value, dict) else [value]
-        for item in items:
-            if hasattr(item, "forward") and item is not model and item not in found:
-                inner = layers_of(item, depth=depth - 1)
-                found.extend(inner or [item])
-    return found
-
-
-def parameters_of(model):
-    """Every trainable parameter holder of a model, once each and in order.
-
-    The model's own ``parameters()`` is asked first; where there is none (or it is empty), weights and biases are
-    collected from the layers that can be found inside.
-    """
-    method = getattr(model, "parameters", None)
-    if callable(method):
-        try:
-            held = list(method())
-        except Exception:
-            held = []
-        if held:
-            return _once(held)
-    found = []
-    for layer in layers_of(model) or [model]:
-        for names in (WEIGHT_NAMES, BIAS_NAMES):
-            held = parameter(layer, names)
-            if held is not None:
-                found.append(held)
-    return _once(found)
-
-
-def _once(holders):
-    seen, unique = set(), []
-    for holder in holders:
-        if id(holder) not in seen:
-            seen.add(id(holder))
-            unique.append(holder)
-    return unique

@@ -5,7 +5,9 @@ import from. Student code shares this process and can do anything to it; that is
 the socket means only "my output for that question", and the grader compares it with what only the grader knows.
 """
 
+import fcntl
 import json
+import os
 import random
 import socket
 import sys
@@ -16,18 +18,30 @@ sys.path[:0] = sys.argv[2:]
 import numpy as np
 
 from milestones.sandbox import protocol
-from milestones.student import notebooks, package, recipes
-from milestones.student.adapter import (
-    Adapter,
-    StudentFault,
-    gradient_of,
-    parameter,
-    parameters_of,
-    to_array,
+from milestones.student import recipes
+from milestones.student.adapter import Adapter
+from milestones.student.operations import (
+    COMPONENT_NAMES,
+    FACTS,
+    NEEDED,
+    REPORT_BYTES,
+    STRUCTURE_BYTES,
+    Fact,
+    Fault,
+    Operation,
 )
-from milestones.student.operations import BIAS_NAMES, FACTS, INPUT_SHAPES, WEIGHT_NAMES, Fact, Fault, Operation
+from milestones.student.package import SUBMISSION, Package
+from milestones.student.values import (
+    StudentFault,
+    bias_slot,
+    gradient_of,
+    layers_of,
+    parameters_of,
+    require_gradient,
+    to_array,
+    weight_slot,
+)
 
-EXPORT_FOLDER = "/tmp/export"
 NOTHING = np.empty(0, dtype=np.float64)
 
 
@@ -35,11 +49,23 @@ class Harness:
     """Answers one question after the other; holds what was loaded, built and trained so far."""
 
     def __init__(self):
+        self.package = None
         self.adapter = None
         self.settings = {}
         self.model = None
-        self.images = self.labels = None
         self.trainer = None
+        self._operations = {
+            Operation.LOAD: self.load,
+            Operation.IMPORT: self.import_module,
+            Operation.REPORT: self.report,
+            Operation.FORWARD: self.forward,
+            Operation.GRADIENT: self.gradient,
+            Operation.BUILD: self.build,
+            Operation.LOGITS: self.logits,
+            Operation.TRAIN_DATA: self.train_data,
+            Operation.TRAIN_SLICE: self.train_slice,
+            Operation.TRAIN_OWN: self.train_own,
+        }
 
     def answer(self, operation, arrays):
         """The arrays that answer a question. ``arrays[0]`` is the settings' JSON text; raises what the student's code raises."""
@@ -47,72 +73,87 @@ class Harness:
         seed = settings.get("seed", 0) % (1 << 32)
         random.seed(seed)
         np.random.seed(seed)
-        return getattr(self, Operation(operation).name.lower())(settings, *arrays[1:])
+        return self._operations[operation](settings, *arrays[1:])
 
     # -- the package -------------------------------------------------------------------------------------------------
 
     def load(self, settings):
+        """Open the package; nothing of it runs yet."""
         self.settings = settings
-        base, root = settings["base"], settings["root"]
-        if settings["notebooks"]:
-            written = notebooks.export(base, settings["notebooks"], EXPORT_FOLDER)
-            if not written:
-                raise StudentFault(Fault.MISSING, "the notebooks hold no cells marked for export (#| export)")
-            loaded = package.load(base=EXPORT_FOLDER, root="tinytorch", name="tinytorch")
-        else:
-            loaded = package.load(
-                base=base,
-                root=root,
-                name="tinytorch",
-                single=settings["single"],
-                submission=settings["submission"],
-            )
-        self.adapter = Adapter(loaded)
-        loaded.report.append(("precision:", self.adapter.precision(), ""))
-        lines = ["\t".join(part.replace("\t", " ").replace("\n", " ") for part in row) for row in loaded.report]
-        for component in settings["components"]:
+        package = Package(
+            base=settings["base"],
+            root=settings["root"],
+            single=settings["single"],
+            exports=settings["notebooks"] or settings["sources"],
+            whole=bool(settings["notebooks"]),
+            submission=settings["submission"],
+            blocked=settings["blocked"],
+        )
+        if not package.order and not package.report:
+            raise StudentFault(Fault.MISSING, "the notebooks hold no cells marked for export (#| export)")
+        self.package = package
+        return [protocol.text_to_array("\n".join(dotted for dotted, _ in package.order))[:REPORT_BYTES]]
+
+    def import_module(self, settings):
+        self._opened().import_at(settings["module"])
+        return [np.zeros(1, dtype=np.int64)]
+
+    def report(self, settings):
+        """How the imports went, and which component is which class of the student's."""
+        package = self._opened()
+        package.finish([COMPONENT_NAMES[component] for component in NEEDED])
+        self.adapter = Adapter(package)
+        rows = [*package.report, ("precision:", self.adapter.precision(), "")]
+        for component in COMPONENT_NAMES:
             try:
                 found = self.adapter.find(component)
-                lines.append(f"component:{component}\tok\t{found.__module__}.{found.__name__}")
+                rows.append((f"component:{component}", "ok", f"{found.__module__}.{found.__qualname__}"))
             except StudentFault as fault:
-                lines.append(f"component:{component}\tmissing\t{fault.text}")
-        return [protocol.text_to_array("\n".join(lines)[:60_000])]
+                rows.append((f"component:{component}", "missing", fault.text))
+        lines = ["\t".join(" ".join(str(part).split()) for part in row) for row in rows]
+        # Components come first, so that they are not cut off by what a hundred broken modules have to say.
+        lines.sort(key=lambda line: not line.startswith(("component:", "precision:")))
+        return [protocol.text_to_array("\n".join(lines))[:REPORT_BYTES]]
+
+    def _opened(self):
+        if self.package is None:
+            raise StudentFault(Fault.BAD_REQUEST, "no package was opened")
+        return self.package
+
+    def _components(self):
+        if self.adapter is None:
+            raise StudentFault(Fault.BAD_REQUEST, "the package was not imported")
+        return self.adapter
 
     # -- single components -------------------------------------------------------------------------------------------
 
-    def forward(self, settings, *arrays):
-        component = self._component(settings, arrays)
-        output = self.adapter.call(component, self.adapter.tensor(arrays[0]))
-        return [numbers(output)]
+    def forward(self, settings, inputs, *parameters):
+        component = self._component(settings, parameters)
+        return [numbers(self.adapter.call(component, self.adapter.tensor(inputs)))]
 
     def gradient(self, settings, inputs, upstream, *parameters):
         """Gradients of sum(output * upstream) by inputs, weight and bias; an empty array where none arrived."""
-        component = self._component(settings, (inputs, *parameters))
-        holders = [held for names in (WEIGHT_NAMES, BIAS_NAMES) if (held := parameter(component, names)) is not None]
-        trainer_view = recipes.Model(self.adapter, component, own=False, used_sequential=False)
-        if self.adapter.has("variable") or any(not hasattr(held, "grad") for held in holders):
-            holders = recipes.Trainer(trainer_view, inputs, None).holders if holders else []
-        for held in holders:
-            recipes.require_gradient(held)
-        start = self.adapter.tensor(inputs, requires_grad=True)
-        try:
-            output = self.adapter.call(component, start)
-        except Exception as error:
-            # What carries gradients is not accepted by a layer that works on plain tensors: a forward-only package.
-            reason = package.describe(error, "/submission")
-            raise StudentFault(
-                Fault.NO_GRADIENT, f"the layer takes no input that carries gradients ({reason})"
-            ) from error
-        self.adapter.backward(output, upstream.astype(to_array(output).dtype))
-        answers = [gradient_of(held) for held in (start, *holders)]
+        component = self._component(settings, parameters)
+        road = self.adapter.road
+        if road.through_variables:
+            self.adapter.wrap_parameters(component)
+        start = road.input(self.adapter, inputs, requires_grad=True)
+        holders = [start]
+        for slot in (weight_slot(component, parameters[0].shape), bias_slot(component, len(parameters[-1]))):
+            if slot is not None:
+                require_gradient(slot.held)
+                holders.append(slot.held)
+        road.back(self.adapter, self.adapter.call(component, start), upstream)
+        answers = [gradient_of(held) for held in holders]
         if all(answer is None for answer in answers):
             raise StudentFault(Fault.NO_GRADIENT, "backward() ran, but no gradient arrived anywhere")
         return [NOTHING if answer is None else numbers(answer) for answer in answers]
 
-    def _component(self, settings, arrays):
-        """Make the component that ``settings`` describe and give it the parameters in ``arrays`` (after the inputs)."""
+    def _component(self, settings, parameters):
+        """Make the component that ``settings`` describe and give it ``parameters``."""
+        self._components()
         kind = settings["component"]
-        parameters = list(arrays[1:])
+        parameters = list(parameters)
         if kind == "dense":
             return self._dense(settings["inputs"], settings["outputs"], settings["bias"], parameters)
         if kind == "network":
@@ -142,10 +183,10 @@ class Harness:
 
     def build(self, settings):
         model, supplied = recipes.build(
-            self.adapter,
+            self._components(),
             sizes=settings["sizes"],
             base=self.settings["base"],
-            submission=self.adapter.loaded.submission_module,
+            submission=self._submission(),
             single=self.settings["single"],
             weight_files=self.settings["weights"],
         )
@@ -153,19 +194,18 @@ class Harness:
         self.model = model
         self.trainer = None
         held = [to_array(holder) for holder in parameters_of(model.network)]
-        layers = recipes.layers_of(model.network)
+        layers = layers_of(model.network)
         facts = np.full(FACTS, -1, dtype=np.int64)
         facts[Fact.PARAMETER_COUNT] = sum(array.size for array in held)
         facts[Fact.PARAMETER_ARRAYS] = len(held)
         facts[Fact.OWN_MODEL] = model.own
         facts[Fact.SUPPLIED_WEIGHTS] = supplied or bool(model.own and self.settings["weights"])
-        facts[Fact.OWN_TRAIN] = callable(getattr(self.adapter.loaded.submission_module, "train", None))
+        facts[Fact.OWN_TRAIN] = callable(getattr(self._submission(), "train", None))
         facts[Fact.DENSE_ONLY] = all(array.ndim <= 2 for array in held)
         facts[Fact.HAS_AUTOGRAD] = hasattr(self.adapter.find("tensor"), "backward") or self.adapter.has("variable")
-        facts[Fact.INPUT_SHAPE] = INPUT_SHAPES.index(model.input_shape)
         facts[Fact.USED_SEQUENTIAL] = model.used_sequential
         names = " -> ".join(type(layer).__name__ for layer in layers) or type(model.network).__name__
-        return [facts, protocol.text_to_array(names[:2000])]
+        return [facts, protocol.text_to_array(names)[:STRUCTURE_BYTES]]
 
     def logits(self, settings, images):
         """Class scores of float32 ``images`` (n, features), in batches so that memory stays small."""
@@ -185,16 +225,7 @@ class Harness:
             raise StudentFault(Fault.UNSUITABLE, f"each image needs {settings['classes']} scores, got {sorted(widths)}")
         return [np.concatenate(rows)]
 
-    def parameters(self, settings):
-        held = [to_array(holder) for holder in parameters_of(self._model().network)]
-        shapes = np.full((len(held), 4), -1, dtype=np.int64)
-        for row, array in enumerate(held):
-            shapes[row, : min(array.ndim, 4)] = array.shape[:4]
-        values = [np.asarray(array, dtype=np.float32).ravel() for array in held] or [np.empty(0, dtype=np.float32)]
-        return [shapes, np.concatenate(values)]
-
     def train_data(self, settings, images, labels):
-        self.images, self.labels = images, labels
         self.trainer = recipes.Trainer(self._model(), images, labels)
         return [np.asarray([len(labels)], dtype=np.int64)]
 
@@ -208,17 +239,27 @@ class Harness:
             rate=settings["rate"],
             order=settings["order"],
         )
-        return [np.asarray(losses, dtype=np.float64), protocol.text_to_array(self.trainer.manner[:500])]
+        return [np.asarray(losses, dtype=np.float64), protocol.text_to_array(self.trainer.manner)[:STRUCTURE_BYTES]]
 
     def train_own(self, settings, images, labels):
         """Let the student's ``train(model, images, labels, budget)`` work; what it returns replaces the model if it is one."""
-        train = self.adapter.loaded.submission_module.train
+        train = self._submission().train
         model = self._model()
         shaped = model.shaped(images.astype(np.float32) / np.float32(255))
         returned = train(model.network, shaped, labels, settings["budget"])
         if returned is not None and (callable(returned) or hasattr(returned, "forward")):
             model.network = returned
         return [np.zeros(1, dtype=np.int64)]
+
+    def fault_of(self, error):
+        """(fault code, numbers, text) that tell the grader of an exception."""
+        if isinstance(error, StudentFault):
+            return error.fault, error.numbers, error.text
+        text = self.package.describe(error) if self.package else f"{type(error).__name__}: {error}"
+        return Fault.NOT_IMPLEMENTED if isinstance(error, NotImplementedError) else Fault.RAISED, (), text
+
+    def _submission(self):
+        return self._opened().modules.get(SUBMISSION)
 
     def _model(self):
         if self.model is None:
@@ -234,31 +275,35 @@ def numbers(value):
     return np.ascontiguousarray(array, dtype=array.dtype if array.dtype in (np.float32, np.float64) else np.float64)
 
 
-def fault_of(error, root):
-    if isinstance(error, StudentFault):
-        return error.fault, error.numbers, error.text
-    if isinstance(error, NotImplementedError):
-        return Fault.NOT_IMPLEMENTED, (), package.describe(error, root)
-    return Fault.RAISED, (), package.describe(error, root)
-
-
 def main():
-    connection = socket.socket(fileno=DESCRIPTOR)
+    connection = _own_socket()
     harness = Harness()
+    _leave_no_names()
     while True:
         request = protocol.read_frame(connection)
+        reply = {"operation": request.operation, "request_id": request.request_id}
         try:
             arrays = harness.answer(request.operation, request.arrays)
-            kind = protocol.Kind.ANSWER
+            frame = protocol.Frame(protocol.Kind.ANSWER, **reply, arrays=tuple(arrays))
         except BaseException as error:
             # SystemExit and KeyboardInterrupt raised by student code are the student's mistakes like any other.
-            fault, values, text = fault_of(error, "/submission")
-            arrays = [np.asarray([fault, *values], dtype=np.int64), protocol.text_to_array(text[:4000])]
-            kind = protocol.Kind.FAULT
-        protocol.write_frame(
-            connection,
-            protocol.Frame(kind=kind, operation=request.operation, request_id=request.request_id, arrays=tuple(arrays)),
-        )
+            code, values, text = harness.fault_of(error)
+            frame = protocol.fault_frame(**reply, code=code, numbers=values, text=text)
+        protocol.write_frame(connection, frame)
+
+
+def _own_socket():
+    """The connection under a number that no student's ``os.close(3)`` is likely to hit."""
+    high = fcntl.fcntl(DESCRIPTOR, fcntl.F_DUPFD_CLOEXEC, 200)
+    os.close(DESCRIPTOR)
+    return socket.socket(fileno=high)
+
+
+def _leave_no_names():
+    """Let ``import milestones`` in the student's code find the student's own, if there is one."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "milestones"]:
+        del sys.modules[name]
+    sys.path.remove(sys.argv[2])
 
 
 if __name__ == "__main__":

@@ -10,15 +10,16 @@ import enum
 class Operation(enum.IntEnum):
     """One question. The comment gives: settings; arrays in -> arrays out."""
 
-    LOAD = 1  # where the package lies; - -> report as text lines
-    FORWARD = 2  # component and sizes; parameters, inputs -> output
-    GRADIENT = 3  # component and sizes; parameters, inputs, upstream -> one gradient each (empty: none)
-    BUILD = 4  # which model; - -> facts (int64), report
-    LOGITS = 5  # classes, scaling; images -> float32 (n, classes)
-    PARAMETERS = 6  # -; - -> shapes (int64, rows padded with -1), values (float32, flat)
-    TRAIN_DATA = 7  # -; images uint8 (n, features), labels int64 (n,) -> number kept
-    TRAIN_SLICE = 8  # first step, steps, batch, rate, order seed; - -> losses (float64, steps)
-    TRAIN_OWN = 9  # CPU-second budget; images, labels -> -
+    LOAD = 1  # where the package lies; - -> names of the modules to import, as text lines
+    IMPORT = 2  # position among those modules; - -> - (how it went stands in the report)
+    REPORT = 3  # components looked for; - -> report as text lines
+    FORWARD = 4  # component and sizes; inputs, parameters -> output
+    GRADIENT = 5  # component and sizes; inputs, upstream, parameters -> one gradient each (empty: none)
+    BUILD = 6  # which model; - -> facts (int64), structure
+    LOGITS = 7  # classes, scaling; images -> float32 (n, classes)
+    TRAIN_DATA = 8  # -; images uint8 (n, features), labels int64 (n,) -> number kept
+    TRAIN_SLICE = 9  # first step, steps, batch, rate, order seed; - -> losses (float64, steps), manner
+    TRAIN_OWN = 10  # CPU-second budget; images, labels -> -
 
 
 class Fault(enum.IntEnum):
@@ -29,7 +30,7 @@ class Fault(enum.IntEnum):
     RAISED = 3  # the student's code raised; the text is type, message and the student's own frames
     UNSUITABLE = 4  # it answered something that is no array of numbers
     NO_GRADIENT = 5  # forward only: there is nothing to go backward through
-    BAD_REQUEST = 6  # our own mistake
+    BAD_REQUEST = 6  # asked in an order that is none: our own mistake, or a forged answer before
 
 
 class Fact(enum.IntEnum):
@@ -42,11 +43,13 @@ class Fact(enum.IntEnum):
     OWN_TRAIN = 4
     DENSE_ONLY = 5
     HAS_AUTOGRAD = 6
-    INPUT_SHAPE = 7  # index into INPUT_SHAPES, or -1 where none was accepted
-    USED_SEQUENTIAL = 8
+    USED_SEQUENTIAL = 7
 
 
 FACTS = len(Fact)
+# Most bytes of the texts in answers: what was loaded; how a model is built or was trained.
+REPORT_BYTES = 60_000
+STRUCTURE_BYTES = 1_000
 
 # Shapes of one image batch that a student's model may want, in the order in which they are tried.
 INPUT_SHAPES = ("flat", "channel", "plane")
@@ -55,7 +58,7 @@ INPUT_SHAPES = ("flat", "channel", "plane")
 COMPONENT_NAMES = {
     "tensor": ("Tensor",),
     "variable": ("Variable",),
-    "dense": ("Linear", "Dense"),
+    "dense": ("Linear", "Dense", "LinearLayer", "DenseLayer", "FullyConnected"),
     "relu": ("ReLU", "Relu", "RELU"),
     "sigmoid": ("Sigmoid",),
     "tanh": ("Tanh", "TanH"),
@@ -64,6 +67,8 @@ COMPONENT_NAMES = {
     "cross_entropy": ("CrossEntropyLoss", "CrossEntropy", "SoftmaxCrossEntropyLoss"),
     "sgd": ("SGD",),
 }
+# What nothing can be assessed without: looked for in notebooks and sources as well where the package lacks it.
+NEEDED = ("tensor", "dense", "relu", "sigmoid", "tanh", "softmax")
 
 # Names under which course code keeps a layer's weight and bias.
 WEIGHT_NAMES = ("weight", "weights", "W", "w", "kernel")

@@ -5,17 +5,18 @@ import itertools
 
 import numpy as np
 
-from milestones.student.adapter import (
+from milestones.student.adapter import accepts
+from milestones.student.operations import INPUT_SHAPES, Fault
+from milestones.student.package import SINGLE
+from milestones.student.values import (
     StudentFault,
     clear_gradient,
     gradient_of,
-    layers_of,
     parameters_of,
     require_gradient,
     to_array,
     write_array,
 )
-from milestones.student.operations import BIAS_NAMES, INPUT_SHAPES, WEIGHT_NAMES, Fault
 
 BATCH_OF_PREDICTIONS = 500
 
@@ -59,7 +60,7 @@ class Model:
         if self.predict is not None and not raw:
             answer = np.asarray(to_array(self.predict(self.network, self.shaped(images))))
             if answer.ndim == 1:
-                return np.eye(max(int(answer.max(initial=0)) + 1, 10), dtype=np.float32)[answer.astype(np.int64)]
+                return (answer[:, None] == np.arange(max(int(answer.max(initial=0)) + 1, 10))).astype(np.float32)
             return answer
         return np.asarray(to_array(self.forward(images)))
 
@@ -74,7 +75,7 @@ def build(adapter, *, sizes, base, submission, single, weight_files):
     ``build_model()`` of ``submission.py`` (or of a one-file framework) comes first. Without it, supplied weights decide
     the sizes of a chain of dense layers, and without those the standard ``sizes`` do.
     """
-    module = submission or (adapter.loaded.modules.get("student_framework") if single else None)
+    module = submission or (adapter.package.modules.get(SINGLE) if single else None)
     maker = getattr(module, "build_model", None)
     predict = getattr(module, "predict", None)
     if callable(maker):
@@ -136,10 +137,10 @@ def _dense_chain(arrays, inputs, outputs):
 class Trainer:
     """Plain SGD on a model, in slices: the grader asks for some steps at a time and looks at the model in between.
 
-    The student's loss, autograd and optimizer do the work. Where the loss is missing or is not connected to the graph,
-    the gradient of softmax cross-entropy is handed to the student's ``backward``; where SGD is missing or does not
-    move the weights, its one line is done here. ``manner`` says which, for the report: a broken loss or optimizer is
-    a later milestone's matter.
+    The student's loss, autograd and optimizer do the work. Where the loss is missing or does not send the gradient of
+    softmax cross-entropy back, that gradient is handed to the student's ``backward``; where SGD is missing or does not
+    make its one step rightly, that line is done here. ``manner`` says which, for the report: a broken loss or optimizer
+    is a later milestone's matter.
     """
 
     def __init__(self, model, images, labels):
@@ -147,52 +148,33 @@ class Trainer:
         self.adapter = model.adapter
         self.images = images
         self.labels = labels
-        self.loss_name = None
+        self.loss = None
+        self.loss_name = ""
         self.optimizer = None
-        self.loss_call = None
         self._pass = None
-        self.holders = self._prepare()
-
-    def _prepare(self):
-        adapter = self.adapter
-        if adapter.has("variable"):
-            self._wrap_in_variables()
-            self.model.wrap = adapter.differentiable_input
-            try:
-                self.model.forward(np.zeros((2, self.images.shape[1]), dtype=np.float32))
-            except Exception as error:
-                raise StudentFault(
-                    Fault.NO_GRADIENT,
-                    f"the layers take no input that carries gradients ({type(error).__name__}: {error})",
-                ) from error
-        holders = parameters_of(self.model.network)
-        if not holders:
+        self.road = self.adapter.road
+        self._to_zero = self.adapter.gradients_start_at_zero()
+        if self.road.through_variables:
+            self.adapter.wrap_parameters(model.network)
+            model.wrap = lambda array: self.road.input(self.adapter, array)
+        self.holders = parameters_of(model.network)
+        if not self.holders:
             raise StudentFault(Fault.MISSING, "no trainable parameters were found in the model")
-        for holder in holders:
+        for holder in self.holders:
             require_gradient(holder)
-        return holders
-
-    def _wrap_in_variables(self):
-        """In the generation between, weights are Tensors and only Variables have gradients: wrap them, as its users do."""
-        variable = self.adapter.find("variable")
-        for layer in layers_of(self.model.network) or [self.model.network]:
-            for name in (*WEIGHT_NAMES, *BIAS_NAMES):
-                held = getattr(layer, name, None)
-                if held is not None and not callable(held) and not hasattr(held, "backward"):
-                    setattr(layer, name, variable(held, requires_grad=True))
 
     def slice(self, *, first, steps, batch, rate, order):
         """Train ``steps`` steps from step ``first`` on and return their losses as claimed by the student's loss.
 
         ``order`` seeds the order of images in each pass; the first pass takes them as they were sent.
         """
-        per_pass = len(self.labels) // batch
+        per_pass = max(len(self.labels) // batch, 1)
         losses = []
         for step in range(first, first + steps):
             epoch, position = divmod(step, per_pass)
             chosen = self._order(epoch, order)[position * batch : (position + 1) * batch]
             images = self.images[chosen].astype(np.float32) / np.float32(255)
-            losses.append(self.step(images, self.labels[chosen], rate))
+            losses.append(self._step(images, self.labels[chosen], rate))
         return losses
 
     def _order(self, epoch, seed):
@@ -201,104 +183,168 @@ class Trainer:
             self._pass = (epoch, np.random.RandomState(seed + epoch).permutation(count) if epoch else np.arange(count))
         return self._pass[1]
 
-    def step(self, images, labels, rate):
+    def _step(self, images, labels, rate):
+        if self.loss is None:
+            self.loss = self._choose_loss(images, labels)
+        self._clear()
+        value = self.loss(self.model.forward(images), labels)
+        if self.optimizer is None:
+            self.optimizer = self._choose_optimizer(rate)
+        else:
+            self.optimizer.step()
+        return value
+
+    def _clear(self):
         for holder in self.holders:
-            clear_gradient(holder)
-        logits = self.model.forward(images)
-        loss = self._backward(logits, labels)
-        self._update(rate)
-        return loss
+            clear_gradient(holder, to_zero=self._to_zero)
 
-    def _backward(self, logits, labels):
-        if self.loss_call is None:
-            self.loss_call = self._choose_loss(logits, labels)
-            if self.loss_call is not self._upstream:
-                # Choosing went through the graph once; some generations free it, so the first step is done anew there.
-                return float(self._last_loss)
-            return self._upstream(logits, labels)
-        return self.loss_call(logits, labels)
+    def _gradients(self):
+        return [gradient_of(holder) for holder in self.holders]
 
-    def _choose_loss(self, logits, labels):
-        if self.adapter.has("cross_entropy"):
-            criterion = self.adapter.find("cross_entropy")()
-            forms = [self.adapter.tensor, lambda y: y]
-            if self.adapter.has("variable"):
-                forms.insert(0, lambda y: self.adapter.find("variable")(self.adapter.tensor(y), requires_grad=False))
-            for form in forms:
+    # -- loss ------------------------------------------------------------------------------------------------------
 
-                def through_loss(logits, labels, form=form):
-                    loss = self.adapter.call(criterion, logits, form(labels))
+    def _choose_loss(self, images, labels):
+        """The student's cross-entropy, in the form of labels that it takes, if it sends the right gradient back; otherwise
+        that gradient itself. Where the gradient can't be handed over, any loss that sends one back is taken."""
+        wanted, obstacle = [], None
+        try:
+            self._clear()
+            self._hand_gradient(self.model.forward(images), labels)
+            wanted = self._gradients()
+        except Exception as error:
+            obstacle = error
+        for name, loss in self._losses():
+            try:
+                self._clear()
+                value = loss(self.model.forward(images), labels)
+                found = self._gradients()
+            except Exception as error:
+                obstacle = obstacle or error
+                continue
+            if np.isfinite(value) and found and (not wanted or _alike(found, wanted)):
+                self.loss_name = f"your {name}"
+                return loss
+        if wanted:
+            self.loss_name = "the gradient of softmax cross-entropy, handed to your backward()"
+            return self._hand_gradient
+        if obstacle is not None:
+            raise obstacle
+        raise StudentFault(Fault.NO_GRADIENT, "backward() ran, but no gradient arrived at the parameters")
+
+    def _gradients(self):
+        """Copies of the gradients that have arrived."""
+        return [gradient.copy() for gradient in map(gradient_of, self.holders) if gradient is not None]
+
+    def _losses(self):
+        """(name, loss function of logits and labels) for each form in which the student's loss may take labels."""
+        adapter = self.adapter
+        if not adapter.has("cross_entropy"):
+            return
+        criterion = adapter.find("cross_entropy")()
+        wraps = [adapter.tensor, lambda array: array]
+        if self.road.through_variables:
+            wraps.insert(0, lambda array: adapter.variable(array, requires_grad=False))
+        for one_hot in (False, True):
+            for wrap in wraps:
+
+                def through_loss(logits, labels, wrap=wrap, one_hot=one_hot):
+                    given = _one_hot(labels, np.shape(to_array(logits))[1]) if one_hot else labels
+                    loss = adapter.call(criterion, logits, wrap(given))
                     value = float(np.asarray(to_array(loss)).reshape(-1)[0])
                     loss.backward()
                     return value
 
-                try:
-                    value = through_loss(logits, labels)
-                except Exception:
-                    self._clear()
-                    continue
-                if np.isfinite(value) and self._gradients_arrived():
-                    self._last_loss = value
-                    self.loss_name = type(criterion).__name__
-                    return through_loss
-                self._clear()
-        self.loss_name = "the gradient of softmax cross-entropy, handed to your backward()"
-        return self._upstream
+                yield type(criterion).__name__, through_loss
 
-    def _upstream(self, logits, labels):
+    def _hand_gradient(self, logits, labels):
+        """Send the gradient of softmax cross-entropy back from the model's scores; for a model that ends in a softmax, the
+        gradient of cross-entropy by its probabilities. Returns the loss."""
         values = np.asarray(to_array(logits), dtype=np.float64)
-        shifted = values - values.max(axis=1, keepdims=True)
-        log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        rows = np.arange(len(labels))
-        upstream = np.exp(log_probabilities)
-        upstream[rows, labels] -= 1.0
-        dtype = to_array(logits).dtype
-        self.adapter.backward(logits, (upstream / len(labels)).astype(dtype if dtype.kind == "f" else np.float32))
-        if not self._gradients_arrived():
-            raise StudentFault(Fault.NO_GRADIENT, "backward() ran, but no gradient arrived at the parameters")
-        return float(-log_probabilities[rows, labels].mean())
+        truth = _one_hot(labels, values.shape[1])
+        with np.errstate(all="ignore"):
+            if (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3):
+                log_probabilities = np.log(np.maximum(values, 1e-7))
+                upstream = -truth / np.maximum(values, 1e-7)
+            else:
+                shifted = values - values.max(axis=1, keepdims=True)
+                log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+                upstream = np.exp(log_probabilities) - truth
+        self.road.back(self.adapter, logits, upstream / len(labels))
+        return float(-(log_probabilities * truth).sum() / len(labels))
 
-    def _gradients_arrived(self):
-        return all(gradient_of(holder) is not None for holder in (self.holders[0], self.holders[-1]))
+    # -- optimizer -------------------------------------------------------------------------------------------------
 
-    def _clear(self):
-        for holder in self.holders:
-            clear_gradient(holder)
-
-    def _update(self, rate):
-        if self.optimizer is None:
-            self.optimizer = self._make_optimizer(rate)
-            if self.optimizer is not self:
-                before = to_array(self.holders[0]).copy()
-                try:
-                    self.optimizer.step()
-                except Exception:
-                    self.optimizer = self
-                else:
-                    if not np.array_equal(before, to_array(self.holders[0])):
-                        return
-                    self.optimizer = self
-        if self.optimizer is self:
-            for holder in self.holders:
-                gradient = gradient_of(holder)
-                if gradient is not None:
-                    current = to_array(holder)
-                    write_array(holder, (current - rate * gradient).astype(current.dtype))
-        else:
-            self.optimizer.step()
+    def _choose_optimizer(self, rate):
+        """Make the first update: with the student's SGD if that moves the parameters as SGD does."""
+        plain = PlainUpdate(self.holders, rate)
+        before = [to_array(holder).copy() for holder in self.holders]
+        moves = plain.moves()
+        try:
+            optimizer = self._make_optimizer(rate)
+            optimizer.step()
+            after = map(to_array, self.holders)
+            right = all(_close(new - old, move) for new, old, move in zip(after, before, moves, strict=True))
+        except Exception:
+            right = False
+        if right:
+            return optimizer
+        for holder, old, move in zip(self.holders, before, moves, strict=True):
+            write_array(holder, (old + move).astype(old.dtype))
+        return plain
 
     def _make_optimizer(self, rate):
-        if self.adapter.has("sgd"):
-            sgd = self.adapter.find("sgd")
-            for keyword in ("lr", "learning_rate"):
-                try:
-                    return sgd(self.holders, **{keyword: rate})
-                except Exception:
-                    continue
-        return self
+        sgd = self.adapter.find("sgd")
+        keyword = next((name for name in ("lr", "learning_rate") if accepts(sgd, name)), None)
+        # What a student's SGD adds to a plain step by default belongs to a later milestone.
+        without = {name: 0.0 for name in ("momentum", "weight_decay") if accepts(sgd, name, by_name=True)}
+        return sgd(self.holders, **{keyword: rate}, **without) if keyword else sgd(self.holders, rate, **without)
 
     @property
     def manner(self):
-        own = "a plain update of the grader's" if self.optimizer is self else f"your {type(self.optimizer).__name__}"
-        loss = self.loss_name or "no loss yet"
-        return f"{loss if loss.startswith('the ') else 'your ' + loss} and {own}"
+        """By what means it trains, as a phrase for a report."""
+        own = isinstance(self.optimizer, PlainUpdate)
+        return (
+            f"{self.loss_name} and {'a plain update of the grader' if own else f'your {type(self.optimizer).__name__}'}"
+        )
+
+
+class PlainUpdate:
+    """One step of plain SGD: every parameter minus rate times its gradient."""
+
+    def __init__(self, holders, rate):
+        self.holders = holders
+        self.rate = rate
+
+    def moves(self):
+        """What one step adds to each parameter. A gradient that does not fit its parameter is the student's fault."""
+        moves = []
+        for holder in self.holders:
+            current, gradient = to_array(holder), gradient_of(holder)
+            if gradient is not None and gradient.size != current.size:
+                raise StudentFault(
+                    Fault.UNSUITABLE,
+                    f"a parameter of shape {current.shape} got a gradient of shape {gradient.shape} in training",
+                )
+            moves.append(np.zeros_like(current) if gradient is None else -self.rate * gradient.reshape(current.shape))
+        return moves
+
+    def step(self):
+        for holder, move in zip(self.holders, self.moves(), strict=True):
+            current = to_array(holder)
+            write_array(holder, (current + move).astype(current.dtype))
+
+
+def _one_hot(labels, classes):
+    return (np.asarray(labels)[:, None] == np.arange(classes)).astype(np.float32)
+
+
+def _alike(found, wanted):
+    return len(found) == len(wanted) and all(map(_close, found, wanted))
+
+
+def _close(one, other):
+    """Equal within a hundredth of the largest entry: float32 rounding passes, a wrong factor does not."""
+    if np.size(one) != np.size(other):
+        return False
+    difference = np.abs(np.ravel(one) - np.ravel(other)).max(initial=0)
+    return bool(difference <= 1e-2 * np.abs(other).max(initial=0) + 1e-7)
