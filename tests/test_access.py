@@ -215,4 +215,4 @@ def test_no_address_is_missing_from_the_table():
     pages = {pattern.name for pattern in urls.urlpatterns if isinstance(pattern, URLPattern)}
     assert pages - {"components"} == set(NAMES)
     assert len(pages) == len(urls.urlpatterns), "an include needs rows of its own"
-    assert [str(pattern.pattern) for pattern in site_urls.urlpatterns] == ["admin/", ""]
+    assert [str(pattern.pattern) for pattern in site_urls.urlpatterns] == ["admin/", "health/", ""]
