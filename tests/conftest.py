@@ -87,6 +87,15 @@ def pytest_configure(config: pytest.Config) -> None:
     connections["default"].settings_dict["TEST"]["NAME"] = slot.database
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Names of cases that are the same in every process: xdist compares them. No addresses, no packed bytes."""
+    if callable(val) and hasattr(val, "__name__"):
+        return val.__name__
+    if isinstance(val, bytes) and len(val) > 16:
+        return argname
+    return None
+
+
 def _with_redis_database(url: str, number: int) -> str:
     if url.startswith("unix://"):
         return f"{url.split('?', maxsplit=1)[0]}?db={number}"
