@@ -1,0 +1,264 @@
+"""One judge for every hostile program: no gain, an ordinary result, an unchanged host, nothing left behind.
+
+Other tests and workers may use sandboxes on the same machine at the same time, so "nothing left" is told apart from
+"somebody else's": whoever uses a pool user or a job folder holds its lock, and what has no holder is a leftover.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import stat
+import threading
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from milestones.contract import Evaluation, Status
+from milestones.sandbox import pool
+from milestones.sandbox.limits import GROUP_PREFIX, new_group
+from milestones.sandbox.places import base_folder
+from tests.hostile.submissions import PICKLE_CANARY
+from tests.hostile.verdicts import KNOWN_LIMIT, UNHARMED, WRONG, Verdict
+
+SECRET_VARIABLE = "TINYTORCH_HOSTILE_CANARY"
+LARGEST_RESULT = 2_000_000  # bytes of JSON
+HOST_SETTINGS = (
+    "/proc/sys/kernel/core_pattern",
+    "/proc/sys/kernel/hostname",
+    "/proc/sys/kernel/modprobe",
+    "/proc/sys/user/max_user_namespaces",
+    "/proc/sys/kernel/panic",
+    "/proc/sys/net/core/somaxconn",
+)
+SHARED_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+POOL = range(pool.FIRST_UID, pool.FIRST_UID + pool.POOL_SIZE)
+POOL_LOCKS = Path("/run/tinytorch-sandbox")
+
+
+# -- the host --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Host:
+    """What must be the same after an attack as before it: ``canaries`` are files of ours that anybody could reach."""
+
+    canaries: tuple[Path, ...]
+    contents: dict[Path, tuple[bytes, int, int]] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    descriptors: int = 0
+    threads: int = 0
+
+    @classmethod
+    def look(cls, canaries: tuple[Path, ...]) -> Host:
+        return cls(
+            canaries=canaries,
+            contents={path: _state(path) for path in canaries},
+            settings={path: Path(path).read_text() for path in HOST_SETTINGS if os.access(path, os.R_OK)},
+            environment={k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"},
+            descriptors=len(os.listdir("/proc/self/fd")),
+            threads=threading.active_count(),
+        )
+
+
+def canaries(folder: Path) -> tuple[Path, ...]:
+    """Canary files: in a folder of the caller's, in /tmp and beside the sandbox's own state. Each holds a secret."""
+    made = (
+        folder / "canary",
+        Path(f"/tmp/tinytorch-hostile-canary-{os.getpid()}"),
+        base_folder() / f"hostile-canary-{os.getpid()}",
+    )
+    for path in made:
+        path.write_text(f"canary {secrets.token_hex(16)}\n")
+        path.chmod(0o644)
+    return made
+
+
+def _state(path: Path) -> tuple[bytes, int, int]:
+    details = path.stat()
+    return path.read_bytes(), details.st_mode, details.st_mtime_ns
+
+
+def assert_host_unchanged(before: Host) -> None:
+    """Nothing of the host differs from ``before``, and nothing that the sandbox made is left."""
+    after = Host.look(before.canaries)
+    assert after.contents == before.contents
+    assert after.settings == before.settings
+    assert after.environment == before.environment
+    assert after.threads == before.threads
+    assert after.descriptors <= before.descriptors, "descriptors leaked"
+    assert list(_held_by_us()) == [], "locks of sandboxes are still held"
+    assert list(_ownerless_processes()) == [], "processes of pool users are left"
+    assert list(_ownerless_groups()) == [], "control groups are left"
+    assert list(_listening_for_a_pool_user()) == [], "a pool user listens on the network"
+    assert list(_files_of_pool_users()) == [], "files of pool users are left"
+    assert not os.path.exists(PICKLE_CANARY), "a pickle was loaded"
+    assert not _children(), "child processes are left"
+
+
+def _held_by_us() -> Iterator[str]:
+    """Locks of jobs and pool users that this process still holds although no sandbox of it is open."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            continue
+        if target.startswith(str(POOL_LOCKS)) or (target.endswith("/lock") and str(base_folder()) in target):
+            yield target
+
+
+def _ownerless_processes() -> Iterator[tuple[int, int]]:
+    """(user, process) of whatever runs under a pool user that nobody leases."""
+    for uid in _uids_with_processes():
+        try:
+            lock = os.open(POOL_LOCKS / str(uid), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue
+        else:
+            yield from ((uid, pid) for pid in pool.processes_of(uid))
+        finally:
+            os.close(lock)
+
+
+def _uids_with_processes() -> set[int]:
+    found = set()
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            status = Path(f"/proc/{name}/status").read_text()
+        except OSError:
+            continue
+        uid = int(status.partition("\nUid:\t")[2].split()[0])
+        if uid in POOL:
+            found.add(uid)
+    return found
+
+
+def _ownerless_groups() -> Iterator[Path]:
+    """Control groups whose job folder is gone: a job's folder is made before its groups and removed after them."""
+    parents = {path.parent for path in new_group(f"{GROUP_PREFIX}look").paths()}
+    jobs = base_folder() / "jobs"
+    for parent in parents:
+        for group in parent.glob(f"{GROUP_PREFIX}*"):
+            if "trial" not in group.name and not (jobs / group.name).exists() and group.exists():
+                yield group
+
+
+def _listening_for_a_pool_user() -> Iterator[str]:
+    for table in ("tcp", "tcp6", "udp", "udp6", "raw", "packet"):
+        try:
+            lines = Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            words = line.split()
+            if len(words) > 7 and words[7].isdecimal() and (int(words[7]) in POOL or int(words[7]) == 65534):
+                yield line
+    if "tinytorch-hostile" in Path("/proc/net/unix").read_text():
+        yield "an abstract socket of a hostile program"
+
+
+def _files_of_pool_users() -> Iterator[Path]:
+    for folder in SHARED_FOLDERS:
+        for entry in os.scandir(folder):
+            try:
+                details = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if details.st_uid in POOL or "tinytorch-hostile-notes" in entry.name:
+                yield Path(entry.path)
+    for path in base_folder().glob("*"):
+        if path.lstat().st_uid in POOL or path.lstat().st_mode & stat.S_ISUID:
+            yield path
+
+
+def _children() -> list[int]:
+    """Children of this process that were not there to begin with: none, since a test starts none itself."""
+    try:
+        listed = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
+    except OSError:
+        return []
+    return [int(pid) for pid in listed]
+
+
+# -- the result ------------------------------------------------------------------------------------------------------------
+
+
+def assert_ordinary(evaluation: Evaluation) -> None:
+    """The result can be stored and shown: finite numbers, clean text, bounded size, and none of the host's secrets."""
+    text = json.dumps(asdict(evaluation), allow_nan=False)
+    assert len(text) < LARGEST_RESULT
+    for piece in _texts(asdict(evaluation)):
+        bad = {c for c in piece if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t"}
+        assert not bad, f"control characters {bad} in {piece[:200]!r}"
+        assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") & set(piece), piece[:200]
+    for secret in (os.environ[SECRET_VARIABLE], "canary "):
+        assert secret not in text, "a secret of the host is in the result"
+    assert 0 <= evaluation.score <= evaluation.maximum
+    for criterion in evaluation.criteria:
+        assert criterion.points is None or 0 <= criterion.points <= criterion.maximum
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts(key)
+            yield from _texts(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _texts(inner)
+
+
+def assert_no_gain(evaluation: Evaluation, honest: Evaluation, verdict: Verdict) -> None:
+    """No criterion above the honest broken submission's, no benchmark that it does not meet."""
+    best = {criterion.key: criterion.points or 0.0 for criterion in honest.criteria}
+    gains = {
+        criterion.key: (best[criterion.key], criterion.points)
+        for criterion in evaluation.criteria
+        if criterion.key in verdict.criteria and (criterion.points or 0.0) > best[criterion.key] + verdict.slack
+    }
+    assert not gains, f"the attack gained: {gains}"
+    if honest.benchmark_met is not True:
+        assert evaluation.benchmark_met is not True
+
+
+def assert_ended(evaluation: Evaluation, honest: Evaluation, verdict: Verdict) -> None:
+    """The evaluation ended in one of the ways that the verdict requires, and the attack was really tried."""
+    assert "ESCAPED" not in evaluation.log, evaluation.log[-3000:]
+    if verdict.tries:
+        assert "ATTEMPTED" in evaluation.log, f"the attack never ran: {evaluation.log[-1000:]!r}"
+    happened = ends_of(evaluation, honest)
+    if KNOWN_LIMIT in verdict.ends:
+        return
+    assert happened & set(verdict.ends), f"ended as {sorted(happened)}: {_summary(evaluation)}"
+
+
+def ends_of(evaluation: Evaluation, honest: Evaluation) -> set[str]:
+    """All the names in ``verdicts`` that fit how this evaluation ended."""
+    ends = _faults(evaluation)
+    if _values(evaluation) == _values(honest):
+        ends = (ends - _faults(honest)) | {UNHARMED}
+    if any(m.status in (Status.WRONG, Status.PARTIAL) for m in evaluation.measurements):
+        ends.add(WRONG)
+    return ends
+
+
+def _faults(evaluation: Evaluation) -> set[str]:
+    return {str(m.evidence["fault"]) for m in evaluation.measurements if "fault" in m.evidence}
+
+
+def _values(evaluation: Evaluation) -> dict[str, object]:
+    return {m.key: (m.status, m.value) for m in evaluation.measurements if m.key != "package_import"}
+
+
+def _summary(evaluation: Evaluation) -> str:
+    return "; ".join(f"{m.key} {m.status}: {m.message[:120]}" for m in evaluation.measurements)

@@ -1,0 +1,4 @@
+"""Computes without end."""
+print("ATTEMPTED", flush=True)
+while True:
+    pass

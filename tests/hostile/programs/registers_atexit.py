@@ -1,0 +1,28 @@
+"""Leaves a forged perfect answer for the moment when the interpreter ends, then ends it."""
+import atexit
+import os
+import sys
+
+import numpy as np
+from milestones.sandbox import protocol
+
+
+def last_words():
+    import socket
+
+    connection = socket.socket(fileno=os.dup(int(sys.argv[1])))
+    for number in range(100):
+        protocol.write_frame(connection, protocol.Frame(protocol.Kind.ANSWER, 1, number, (np.ones(1),)))
+
+
+atexit.register(last_words)
+print("ATTEMPTED", flush=True)
+from tinytorch.core import layers
+
+
+def forward(self, x):
+    last_words()
+    os._exit(0)
+
+
+layers.Linear.forward = forward
