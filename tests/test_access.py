@@ -157,7 +157,7 @@ def test_who_was_taken_out_of_the_course_sees_nothing_of_it(world, name, method,
 @pytest.mark.parametrize(
     ("name", "where", "data"),
     [(row[0], row[2], row[3]) for row in TABLE if row[1] == "post"],
-    ids=lambda value: str(value),
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_a_form_without_its_token_does_nothing(world, name, where, data):
     client = Client(enforce_csrf_checks=True)
@@ -168,7 +168,9 @@ def test_a_form_without_its_token_does_nothing(world, name, where, data):
 
 
 @pytest.mark.parametrize(
-    ("name", "where"), [(row[0], row[2]) for row in TABLE if row[1] == "post"], ids=lambda value: str(value)
+    ("name", "where"),
+    [(row[0], row[2]) for row in TABLE if row[1] == "post"],
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_what_changes_something_is_never_a_link(world, name, where):
     assert client_of(world.people["ivy"]).get(reverse(name, kwargs=where(world))).status_code == 405
