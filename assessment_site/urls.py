@@ -10,3 +10,7 @@ urlpatterns = [
     path("health/", health, name="health"),
     path("", include("grading.urls")),
 ]
+
+handler400 = "grading.views.errors.bad_request"
+handler403 = "grading.views.errors.forbidden"
+handler404 = "grading.views.errors.not_found"
