@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+from django.db import transaction
+
 from grading.models import CourseMilestone, Enrollment, Evaluation
 from grading.pipeline import dispatch, scoring
 from tests import making
@@ -12,9 +15,13 @@ CURVE = {"x": [0, 640, 1280], "y": [2.3, 1.1, 0.4], "x_unit": "images", "y_unit"
 
 
 def started(student: Enrollment, milestone: CourseMilestone, **values: Any) -> tuple[dispatch.Claim, Evaluation]:
-    """An evaluation that a worker has claimed. Nothing else may wait: claims are fair and would take the other one."""
-    evaluation = making.waiting(student, milestone, **values)
-    claim = dispatch.claim("test")
+    """An evaluation that a worker has claimed. Nothing else may wait: claims are fair and would take the other one.
+
+    One transaction, here and below: a real worker of the same session never sees it waiting.
+    """
+    with transaction.atomic():
+        evaluation = making.waiting(student, milestone, **values)
+        claim = dispatch.claim("test")
     assert claim is not None
     assert claim.evaluation_id == evaluation.pk
     evaluation.refresh_from_db()
@@ -31,12 +38,11 @@ def published(
 
 def failed(student: Enrollment, milestone: CourseMilestone) -> Evaluation:
     """An evaluation that our own trouble ended: three tries, no attempt used."""
-    claim, evaluation = started(student, milestone)
-    while dispatch.release(claim, counted=True, why="The sandbox did not start."):
-        again = dispatch.claim("test")
-        if again is None:
-            break
-        claim = again
+    with transaction.atomic():
+        claim, evaluation = started(student, milestone)
+        for _ in range(settings.MAXIMUM_TRIES):
+            assert dispatch.release(claim, counted=True, why="The sandbox did not start.")
+            claim = dispatch.claim("test")
     evaluation.refresh_from_db()
     assert evaluation.state == Evaluation.State.FAILED
     return evaluation
