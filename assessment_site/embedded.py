@@ -137,14 +137,14 @@ def layout(checkout: Path = CHECKOUT) -> Layout:
     )
 
 
-def database_url(name: str = DATABASE) -> str:
+def database_url(name: str = DATABASE, *, place: Layout | None = None) -> str:
     """The ``DATABASE_URL`` of the private server, whether it runs or not."""
-    return f"postgres://{DATABASE}@/{layout().postgres_sockets}/{name}"
+    return f"postgres://{DATABASE}@/{(place or layout()).postgres_sockets}/{name}"
 
 
-def redis_url(database: int = 0) -> str:
+def redis_url(database: int = 0, *, place: Layout | None = None) -> str:
     """The ``REDIS_URL`` of the private server, whether it runs or not."""
-    return f"unix://{layout().redis_socket}?db={database}"
+    return f"unix://{(place or layout()).redis_socket}?db={database}"
 
 
 # --- folders and accounts ---
@@ -475,12 +475,12 @@ def wanted() -> tuple[bool, bool]:
     return not os.environ.get("DATABASE_URL"), not os.environ.get("REDIS_URL")
 
 
-def start(*, keep: bool = True) -> tuple[str, ...]:
+def start(*, keep: bool = True, place: Layout | None = None) -> tuple[str, ...]:
     """Start what is wanted and does not run yet; answers the names of what was started now.
 
     ``keep`` leaves the servers running when the last :func:`session` ends. Raises :class:`EmbeddedServerError`.
     """
-    place = layout()
+    place = place or layout()
     want_postgres, want_redis = wanted()
     started = []
     with _locked(place):
@@ -493,9 +493,9 @@ def start(*, keep: bool = True) -> tuple[str, ...]:
     return tuple(started)
 
 
-def stop() -> tuple[str, ...]:
-    """Stop both servers of this checkout, whoever started them; answers the names of what ran."""
-    place = layout()
+def stop(place: Layout | None = None) -> tuple[str, ...]:
+    """Stop both servers of this checkout (or of ``place``), whoever started them; answers the names of what ran."""
+    place = place or layout()
     with _locked(place):
         stopped = [name for name, action in (("PostgreSQL", _stop_postgres), ("Redis", _stop_redis)) if action(place)]
         place.kept.unlink(missing_ok=True)
@@ -533,10 +533,10 @@ def check() -> None:
         print(f"Redis: {_choose_redis()}")
 
 
-def destroy() -> None:
+def destroy(place: Layout | None = None) -> None:
     """Stop the servers and delete their data. There is no way back."""
-    stop()
-    place = layout()
+    place = place or layout()
+    stop(place)
     shutil.rmtree(place.base, ignore_errors=True)
     if place.postgres_sockets.parent == Path("/tmp"):  # noqa: S108
         shutil.rmtree(place.postgres_sockets, ignore_errors=True)

@@ -194,9 +194,10 @@ CONTENT_SECURITY_POLICY = {
 
 #: One slot is one evaluation at a time, and an evaluation is one busy core.
 WORKER_SLOTS = min(env.int("WORKER_SLOTS", default=os.cpu_count() or 1), os.cpu_count() or 1)
-LEASE_SECONDS = 60
-RENEWAL_SECONDS = 15
-SWEEP_SECONDS = env.int("SWEEP_SECONDS", default=10)
+#: How long a silent worker keeps its evaluation, how often a live one says so, and how often both are looked at.
+LEASE_SECONDS = env.float("LEASE_SECONDS", default=60)
+RENEWAL_SECONDS = env.float("RENEWAL_SECONDS", default=LEASE_SECONDS / 4)
+SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=10)
 MAXIMUM_TRIES = 3
 
 CELERY_BROKER_URL = addresses.broker_url(REDIS_URL)
