@@ -140,7 +140,7 @@ def score_distribution(rows: Sequence[ScoreRow], *, milestone: str, threshold: f
         key="scores",
         title=title,
         sentence=(
-            f"{milestone}, n = {len(scores)}: median {statistics.median(scores):.0f}, "
+            f"{milestone}, n = {len(scores)}: median {_short(statistics.median(scores))}, "
             f"{below} below {threshold:g} (dashed line)."
         ),
         figure=_distribution(
@@ -267,8 +267,12 @@ def per_class_accuracy(shares: Sequence[float | None], *, key: str, title: str, 
     )
 
 
+def _short(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
+
+
 def _or_dash(value: float | None) -> Cell:
-    return "—" if value is None else f"{value:.0f}"
+    return "—" if value is None else _short(value)
 
 
 def _bands(values: Sequence[float], *, width: float, low: float, high: float) -> tuple[tuple[float, float, int], ...]:
