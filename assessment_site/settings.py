@@ -208,6 +208,10 @@ CELERY_WORKER_CONCURRENCY = WORKER_SLOTS
 # reject_on_worker_lost a message that kills its worker comes back for ever. The database and the sweep lose nothing.
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_REJECT_ON_WORKER_LOST = False
+# Above every limit of the sandbox, whose longest milestone may take half an hour: only an evaluation that hangs by our own
+# fault meets it. It is then given back like after any other failure of ours, instead of running for days.
+CELERY_TASK_SOFT_TIME_LIMIT = env.int("EVALUATION_TIME_LIMIT", default=3600)
+CELERY_TASK_TIME_LIMIT = CELERY_TASK_SOFT_TIME_LIMIT + 60
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_POOL = (
     "prefork"  # the sandbox dies with the thread that launched it, so that thread must be a main thread

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Prefetch
 
 from grading import policy
@@ -236,27 +236,37 @@ def count_activity(evaluation: Evaluation) -> None:
 
 
 def rebuild() -> tuple[int, int]:
-    """Compute every result and every hour again from what was handed in; answers how many of each there are."""
-    with transaction.atomic():
-        pairs = Submission.objects.order_by().values_list("student", "course_milestone").distinct()
-        MilestoneResult.objects.all().delete()
-        for student, course_milestone in list(pairs):
-            recompute(Enrollment.objects.get(pk=student), CourseMilestone.objects.get(pk=course_milestone))
+    """Compute every result and every hour again from what was handed in; answers how many of each there are.
+
+    Safe while workers publish: results are computed one student at a time under the student's lock, hours in one go while
+    publishing waits for a moment.
+    """
+    pairs = set(Submission.objects.order_by().values_list("student", "course_milestone").distinct())
+    pairs |= set(MilestoneResult.objects.order_by().values_list("enrollment", "course_milestone"))
+    students = Enrollment.objects.in_bulk({student for student, _ in pairs})
+    milestones = CourseMilestone.objects.in_bulk({milestone for _, milestone in pairs})
+    for student, milestone in sorted(pairs):
+        recompute(students[student], milestones[milestone])
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"lock table {HourlyActivity._meta.db_table} in share row exclusive mode")
+        hours = _hours_from_scratch()
         HourlyActivity.objects.all().delete()
-        first_published = (
-            Evaluation.objects.filter(state=Evaluation.State.SCORED)
-            .order_by("submission_id", "finished_at", "id")
-            .distinct("submission_id")
-            .select_related("submission")
-            .only("started_at", "queued_at", "submission__submitted_at", "submission__course_milestone_id")
-        )
-        rows: dict[tuple[int, datetime], HourlyActivity] = {}
-        for evaluation in first_published:
-            course_milestone, hour, bucket = _activity_of(evaluation)
-            row = rows.setdefault(
-                (course_milestone, hour), HourlyActivity(course_milestone_id=course_milestone, hour=hour)
-            )
-            row.submissions += 1
-            row.waiting[bucket] = row.waiting.get(bucket, 0) + 1
-        HourlyActivity.objects.bulk_create(rows.values())
-    return MilestoneResult.objects.count(), len(rows)
+        HourlyActivity.objects.bulk_create(hours)
+    return MilestoneResult.objects.count(), len(hours)
+
+
+def _hours_from_scratch() -> list[HourlyActivity]:
+    first_published = (
+        Evaluation.objects.filter(state=Evaluation.State.SCORED)
+        .order_by("submission_id", "finished_at", "id")
+        .distinct("submission_id")
+        .select_related("submission")
+        .only("started_at", "queued_at", "submission__submitted_at", "submission__course_milestone_id")
+    )
+    rows: dict[tuple[int, datetime], HourlyActivity] = {}
+    for evaluation in first_published:
+        milestone, hour, bucket = _activity_of(evaluation)
+        row = rows.setdefault((milestone, hour), HourlyActivity(course_milestone_id=milestone, hour=hour))
+        row.submissions += 1
+        row.waiting[bucket] = row.waiting.get(bucket, 0) + 1
+    return list(rows.values())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -14,7 +16,7 @@ from grading.models import CourseMilestone, Evaluation, MilestoneResult, Person,
 from grading.pipeline import dispatch, intake, workers
 from milestones import registry
 from milestones.catalog import samples
-from tests.conftest import Worker, place, wait_until
+from tests.conftest import CHECKOUT, Worker, place, wait_until, worker_environment
 from tests.making import packed
 
 pytestmark = pytest.mark.sandbox
@@ -161,3 +163,19 @@ def test_a_stored_file_that_is_gone_is_our_fault_and_ends_with_a_person(worker: 
     wait_until(lambda: state_of(evaluation) in Evaluation.FINAL, seconds=30, what="the end")
     assert (evaluation.state, evaluation.tries, evaluation.needs_human) == (State.FAILED, 3, ["platform_failure"])
     assert not Submission.objects.get().counted_as_attempt
+
+
+def test_a_worker_whose_sandbox_does_not_hold_takes_no_work_and_says_why(slot, db):
+    command = [sys.executable, "-m", "celery", "-A", "assessment_site", "worker", "--concurrency", "1"]
+    ended = subprocess.run(
+        command,
+        cwd=CHECKOUT,
+        env=worker_environment(slot) | {"TINYTORCH_STATE_DIR": "/dev/null/nowhere"},  # no place for a sandbox
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "This worker takes no work" in ended.stderr
+    assert " ready." not in ended.stdout + ended.stderr
