@@ -6,6 +6,7 @@ derangement (no class keeps its name) and, for dense networks, the pixels are pe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +27,7 @@ TRAINING_LOOKS = 10
 SHOWN_MISTAKES = 24
 # Of the group's budget, the part that training may plan to use; measuring and margin get the rest.
 TRAINING_SHARE = 0.7
+LOOKING_SHARE = 0.1
 UNSEEN_ADVANTAGE = 0.03
 # A model that reads this many unseen images rightly before any training came with its weights.
 LEARNT_ALREADY = 0.3
@@ -181,23 +183,31 @@ class Trial:
         self._rename(dense_only=facts.dense_only)
         images, labels = self._training_data(min(len(self.train_labels), recipe.steps * recipe.batch))
         self.student.train_data(images, labels)
-        self._look(0)
-        slow_from = self.student.cpu_seconds_used
+        each_look = self._seconds_of(lambda: self._look(0))
+        # In the first step the inside also finds out how the student's loss and optimizer want to be called.
+        self._slice(0, 1)
         probe = 10
-        self._slice(0, probe)
-        each = max((self.student.cpu_seconds_used - slow_from) / probe, 1e-6)
-        affordable = self.student.cpu_seconds_left * TRAINING_SHARE / each
-        # A factor of two for a busier machine: the recipe's steps if they fit twice, else what does.
-        steps = lab.settle_exactly(
-            "training_steps", recipe.steps if affordable >= 2 * recipe.steps else max(int(affordable / 2), probe)
-        )
+        each_step = self._seconds_of(lambda: self._slice(1, probe - 1)) / (probe - 1)
+        budget = self.student.cpu_seconds_left * TRAINING_SHARE
+        # Looks are for show: where predictions are slow, most of the time is for learning.
+        looks = min(TRAINING_LOOKS, max(1, int(LOOKING_SHARE * budget / each_look)))
+        affordable = (budget - looks * each_look) / each_step
+        # The recipe's steps if they fit twice, else what fits with a margin for a busier machine.
+        wanted = recipe.steps if affordable >= 2 * recipe.steps else probe + max(int(affordable / 1.25), 0)
+        steps = lab.settle_exactly("training_steps", min(wanted, recipe.steps))
         done = probe
-        for look in range(1, TRAINING_LOOKS + 1):
-            until = max(done, round(steps * look / TRAINING_LOOKS))
+        for look in range(1, looks + 1):
+            until = max(done, round(steps * look / looks))
             if until > done:
                 self._slice(done, until - done)
                 done = until
                 self._look(done * recipe.batch)
+
+    def _seconds_of(self, work: Callable[[], None]) -> float:
+        """CPU seconds that the sandbox takes for ``work``."""
+        before = self.student.cpu_seconds_used
+        work()
+        return max(self.student.cpu_seconds_used - before, 1e-6)
 
     def _slice(self, first: int, steps: int) -> None:
         _, self.manner = self.student.train_slice(

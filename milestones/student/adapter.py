@@ -84,7 +84,7 @@ class Adapter:
                 if not inspect.isclass(thing) or not self.package.is_students(thing):
                     continue
                 # Fallback stand-ins that some modules define for a failed import can't do anything.
-                if component in LAYERS and not (hasattr(thing, "forward") or hasattr(thing, "__call__")):  # noqa: B004
+                if component in LAYERS and not _goes_forward(thing):
                     continue
                 defined_in = thing.__module__.rsplit(".", 1)[-1]
                 at_home = defined_in in HOME_MODULES.get(component, ())
@@ -250,7 +250,7 @@ class Adapter:
         """In the generation where only Variables have gradients, wrap a model's weights in them, as its users do."""
         for layer in layers_of(model) or [model]:
             for slot in (weight_slot(layer), bias_slot(layer)):
-                if slot and not hasattr(slot.held, "backward"):
+                if slot and not isinstance(slot.held, self.find("variable")):
                     slot.held = self.find("variable")(slot.held, requires_grad=True)
 
 
@@ -267,6 +267,11 @@ class Chain:
         return value
 
     __call__ = forward
+
+
+def _goes_forward(layer_class):
+    """Whether instances of a class can be called or have ``.forward``. Every class itself can be called."""
+    return any(name in vars(base) for base in layer_class.__mro__ for name in ("forward", "__call__"))
 
 
 def accepts(function, keyword, *, by_name=False):

@@ -273,6 +273,10 @@ class Package:
             return bool(getattr(module, "__path__", None)) and all(map(self.finder.is_inside, module.__path__))
         return self.finder.is_inside(path)
 
+    def is_in_students_code(self, error):
+        """Whether an exception was raised within the student's code, and not in a line of ours that used it wrongly."""
+        return bool(self._frames(error, most=1))
+
     def describe(self, error):
         """One line for a person: the exception and where in the student's files it was raised."""
         try:

@@ -72,28 +72,29 @@ def find_road(adapter):
         roads += [Road(True, way) for way in ways]
     if not roads:
         raise StudentFault(Fault.NO_GRADIENT, "neither Tensor nor anything else has backward()")
-    second, refused, errors = None, None, []
+    second, quiet, trouble = None, False, {}
     for road in roads:
         try:
             right = _try(adapter, road)
-        except _Refused as error:
-            refused = refused or error.__cause__
-        except NotImplementedError as error:
+        except StudentFault:
+            raise
+        except (_Refused, NotImplementedError) as error:
             # Early modules define backward() for a later one to fill in: forward only, not broken.
-            refused = refused or error
+            trouble.setdefault("refused", error.__cause__ or error)
         except Exception as error:
-            errors.append(error)
+            # A way that is refused for its form fails in our own line; what fails further in says what is wrong.
+            trouble["raised" if adapter.package.is_in_students_code(error) else "form"] = error
         else:
             if right:
                 return road
+            quiet = quiet or right is None
             second = second or (road if right is False else None)
     if second is not None:
         return second
-    if errors:
-        # Most ways are refused for their form; what is raised further in says what is wrong.
-        raise next((error for error in errors if not isinstance(error, (TypeError, AttributeError))), errors[-1])
-    if refused is not None:
-        reason = adapter.package.describe(refused)
+    if "raised" in trouble and not quiet:
+        raise trouble["raised"]
+    if "refused" in trouble:
+        reason = adapter.package.describe(trouble["refused"])
         raise StudentFault(Fault.NO_GRADIENT, f"nothing that carries gradients passes a layer ({reason})")
     raise StudentFault(Fault.NO_GRADIENT, "backward() ran, but no gradient arrived at the weight of a dense layer")
 
