@@ -107,15 +107,17 @@ class Group:
     def remove(self) -> None:
         """Delete the group. Raises OurTrouble when something is left in it."""
 
-    def waiting_seconds(self) -> float:
-        """How long the live threads of the group stood ready and got no processor (``/proc/*/schedstat``)."""
-        waited = 0
+    def waiting_by_thread(self) -> dict[int, float]:
+        """For every live thread of the group, how many seconds it has stood ready and got no processor, in all
+        (``/proc/*/schedstat``)."""
+        waited = {}
         for pid in self.processes():
             with contextlib.suppress(OSError):
                 for thread in os.listdir(f"/proc/{pid}/task"):
                     with contextlib.suppress(OSError, IndexError, ValueError):
-                        waited += int(_read(Path(f"/proc/{pid}/task/{thread}/schedstat")).split()[1])
-        return waited / 1e9
+                        nanoseconds = int(_read(Path(f"/proc/{pid}/task/{thread}/schedstat")).split()[1])
+                        waited[int(thread)] = nanoseconds / 1e9
+        return waited
 
 
 # -- cgroup v1 -------------------------------------------------------------------------------------------------------------

@@ -74,8 +74,8 @@ __all__ = [
 _CHUNK = 256 * 1024
 _LOOK_SECONDS = 0.1  # how often CPU time and memory are looked at
 _HEARTBEAT_SECONDS = 0.25
-# A program that computed, or stood ready and waited for a processor, for less of the wall time than this was asleep.
-_AWAKE_SHARE = 0.1
+# How many times the wall limit is waited for when the program would work and gets no processor.
+_BUSY_FACTOR = 5
 _FAULT_BYTES = 8 * MAX_FAULT_NUMBERS + MAX_FAULT_TEXT
 
 # The same as -I without its -E: the environment holds nothing but what is set here, and the hash seed comes through it.
@@ -106,7 +106,7 @@ class Sandbox:
         self._hash_seed = hash_seed
         self._output = Output()
         self._box = Box(limits)
-        self._waited = 0.0  # wall seconds spent in ask()
+        self._waited = 0.0  # wall seconds spent in ask(), those aside in which no processor was free
         self._heard = False  # whether the harness has ever taken in a whole question
         self._end: Exception | None = None  # why no more can be asked
         self._cleanup = contextlib.ExitStack()
@@ -259,16 +259,16 @@ class Sandbox:
             outgoing = [memoryview(part) for part in encode(request)]
         except ProtocolError as error:
             raise OurTrouble(f"The question cannot be written: {error}") from error
-        started = time.monotonic()
+        clock = _Clock(self, cpu_seconds)
         try:
-            answer = self._exchange(request, outgoing, expect, _Clock(self, cpu_seconds), on_wait)
+            answer = self._exchange(request, outgoing, expect, clock, on_wait)
         except BaseException as error:
             # After anything unforeseen, an interrupt included, the conversation has no known state.
             self._end = error if isinstance(error, StudentSide | OurTrouble) else OurTrouble("The sandbox was stopped.")
             self.close()
             raise
         finally:
-            self._waited += time.monotonic() - started
+            self._waited += clock.own_wall_seconds()
         if answer.kind is Kind.FAULT:
             raise StudentFault(*read_fault(answer))
         return list(answer.arrays)
@@ -419,14 +419,19 @@ class Sandbox:
 
 
 class _Clock:
-    """The deadlines of one question, in CPU time and in wall time."""
+    """The deadlines of one question, in CPU time and in wall time.
+
+    Wall time in which the program stood ready and got no processor is not the program's: it is taken off, so that neither
+    a busy machine ends a program that works nor a program that sleeps can pass for one that was kept waiting.
+    """
 
     def __init__(self, sandbox: Sandbox, cpu_seconds: float | None) -> None:
         limits, group = sandbox.limits, sandbox._box.group
         self._group = group
         self._cpu_at_start = group.cpu_seconds()
-        self._waiting_at_start = group.waiting_seconds()
         self._started = time.monotonic()
+        self._waiting = group.waiting_by_thread()
+        self._kept_waiting = 0.0
         self._cpu = limits.cpu_seconds - self._cpu_at_start
         self._wall = limits.wall - sandbox._waited
         if cpu_seconds is not None:
@@ -434,21 +439,28 @@ class _Clock:
             self._wall = min(self._wall, cpu_seconds * limits.wall / limits.cpu_seconds)
 
     def check(self) -> None:
-        """Raise StudentTimedOut when the CPU budget is spent or the program overslept, OurTrouble when the machine was
-        too busy for it to finish in time."""
+        """Raise StudentTimedOut when the CPU budget or the program's own wall time is spent, OurTrouble when the machine
+        was too busy for it to finish in time."""
         wall = time.monotonic() - self._started
         cpu = self._group.cpu_seconds() - self._cpu_at_start
         if cpu >= self._cpu:
             raise StudentTimedOut(cpu, wall, sleeper=False)
-        if wall < self._wall:
-            return
-        awake = cpu + self._group.waiting_seconds() - self._waiting_at_start
-        if awake < _AWAKE_SHARE * wall:
+        if self.own_wall_seconds() >= self._wall:
             raise StudentTimedOut(cpu, wall, sleeper=True)
-        raise OurTrouble(
-            f"The wall limit of {wall:.1f} s passed with {cpu:.1f} CPU seconds used: the machine was too busy, or the "
-            "program slept for a part of the time."
-        )
+        if wall >= _BUSY_FACTOR * self._wall:
+            raise OurTrouble(
+                f"The machine was too busy: in {wall:.1f} seconds the program got a processor for {cpu:.1f} and waited for "
+                f"one for {self._kept_waiting:.1f}."
+            )
+
+    def own_wall_seconds(self) -> float:
+        """Wall seconds since the start, without those in which the program waited for a processor."""
+        now, waiting = time.monotonic(), self._group.waiting_by_thread()
+        # The thread that waited longest stands for all: sixty that wait for one another must not count sixty times.
+        longest = max((seconds - self._waiting.get(thread, 0.0) for thread, seconds in waiting.items()), default=0.0)
+        self._kept_waiting = min(self._kept_waiting + max(longest, 0.0), now - self._started)
+        self._waiting = waiting
+        return now - self._started - self._kept_waiting
 
 
 def _refuse_unexpected(request: Frame, expect: Sequence[Expected], header: FrameHeader) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -182,16 +185,31 @@ def test_dripping_bytes_do_not_extend_the_time(sandbox: MakeSandbox) -> None:
 
 
 def test_a_program_that_was_kept_waiting_is_our_trouble_and_not_its_own(sandbox: MakeSandbox) -> None:
-    """It computed for more than a tenth of the time, so a passed wall limit says nothing about it."""
-    source = """
+    """It would work and shares one processor with eight programs that are not its own."""
+    spin = [sys.executable, "-c", "import os\nos.sched_setaffinity(0, {0})\nwhile True: pass"]
+    with contextlib.ExitStack() as others, sandbox(cpu_seconds=30, wall_seconds=1.5) as open_sandbox:
+        for _ in range(8):
+            # A session each: the kernel shares processors between sessions first.
+            other = subprocess.Popen(spin, start_new_session=True)
+            others.callback(other.wait)
+            others.callback(other.kill)
+        run(open_sandbox, "import os, time; os.sched_setaffinity(0, {0}); time.sleep(0.5); answer = ''")
+        with pytest.raises(OurTrouble, match="too busy"):
+            run(open_sandbox, "while True: pass")
+
+
+@pytest.mark.parametrize("work", [0.02, 0.05], ids=["a fifth", "a half"])
+def test_sleeping_for_a_part_of_the_time_is_the_students_result_too(sandbox: MakeSandbox, work: float) -> None:
+    source = f"""
     import time
     while True:
-        end = time.process_time() + 0.04
+        end = time.process_time() + {work}
         while time.process_time() < end: pass
-        time.sleep(0.06)
+        time.sleep({0.1 - work})
     """
-    with sandbox(cpu_seconds=30, wall_seconds=1.0) as open_sandbox, pytest.raises(OurTrouble, match="wall limit"):
+    with sandbox(cpu_seconds=30, wall_seconds=1.0) as open_sandbox, pytest.raises(StudentTimedOut) as caught:
         run(open_sandbox, source)
+    assert caught.value.sleeper
 
 
 def test_time_in_which_nothing_was_asked_is_not_counted(sandbox: MakeSandbox) -> None:
