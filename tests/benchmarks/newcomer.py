@@ -77,7 +77,7 @@ def served_clone() -> Iterator[Site]:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 demo.wait(timeout=60)
             python = folder / ".venv" / "bin" / "python"
-            subprocess.run([str(python), "-m", "assessment_site.embedded", "destroy"], cwd=folder, check=False)
+            subprocess.run([str(python), "-m", "assessment_site.embedded", "destroy", "--yes"], cwd=folder, check=False)
             shutil.rmtree(state, ignore_errors=True)
 
 
