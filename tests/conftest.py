@@ -82,6 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.DATASETS_DIR = SHARED_DATA
     settings.HTTPS = settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
     # Pages are tested without collectstatic, and signing in without a slow hash.
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     connections["default"].settings_dict["TEST"]["NAME"] = slot.database
