@@ -140,6 +140,7 @@ class _Run:
     # -- progress ----------------------------------------------------------------------------------------------------
 
     def _tell(self, phase: str | None = None, message: str = "") -> None:
+        """Report where the run is; with a ``phase``, that it has come to the check titled ``message``."""
         if phase is not None:
             self._now = (phase, message)
         done = sum(state is not None for state in self.states.values())
@@ -147,11 +148,15 @@ class _Run:
             Progress(
                 phase=self._now[0],
                 message=self._now[1],
-                checks=tuple((check.key, check.title, self.states[check.key]) for check in self.checks),
+                checks=tuple((check.key, check.title, self._state_of(check)) for check in self.checks),
                 curve=self.curve,
                 done=done / max(len(self.states), 1),
             )
         )
+
+    def _state_of(self, check: Check) -> str | None:
+        """How the check ended, ``running`` while it does, None before."""
+        return self.states[check.key] or ("running" if check.title == self._now[1] else None)
 
     def _show_curve(self, points: tuple[tuple[int, float], ...]) -> None:
         self.curve = points
