@@ -389,8 +389,12 @@ def _start_postgres(place: Layout) -> bool:
 
 
 def _stop_postgres(place: Layout) -> bool:
-    if not (place.postgres_data / "postmaster.pid").exists():
+    try:
+        process = int((place.postgres_data / "postmaster.pid").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
         return False
+    if not _alive(process):
+        return False  # it was killed, and could not take its file away: the next start will
     _run(
         [_choose_postgres(place.postgres_data) / "pg_ctl", "-D", place.postgres_data, "-m", "fast", "-w", "stop"],
         _account("postgres"),
@@ -478,10 +482,11 @@ def wanted() -> tuple[bool, bool]:
 def start(*, keep: bool = True, place: Layout | None = None) -> tuple[str, ...]:
     """Start what is wanted and does not run yet; answers the names of what was started now.
 
-    ``keep`` leaves the servers running when the last :func:`session` ends. Raises :class:`EmbeddedServerError`.
+    ``keep`` leaves the servers running when the last :func:`session` ends. A ``place`` of the caller's own gets both
+    servers, whatever the environment says. Raises :class:`EmbeddedServerError`.
     """
+    want_postgres, want_redis = (True, True) if place else wanted()
     place = place or layout()
-    want_postgres, want_redis = wanted()
     started = []
     with _locked(place):
         if want_postgres and _start_postgres(place):
