@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 
@@ -16,15 +17,20 @@ KEY = "tinytorch:workers"
 SILENCE = 30.0
 
 
+@functools.lru_cache(maxsize=4)
+def _client(url: str) -> redis.Redis:
+    """One client, and with it one pool of connections, per process: every claim asks who lives."""
+    return redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3)
+
+
 def _redis() -> redis.Redis:
-    return redis.Redis.from_url(settings.CACHES["default"]["LOCATION"], socket_timeout=3, socket_connect_timeout=3)
+    return _client(settings.CACHES["default"]["LOCATION"])
 
 
 def announce(name: str, slots: int) -> None:
     """Say that the worker ``name`` lives and has ``slots`` slots. Redis being away is nobody's trouble."""
     try:
-        with _redis() as client:
-            client.hset(KEY, name, json.dumps({"slots": slots, "at": time.time()}))
+        _redis().hset(KEY, name, json.dumps({"slots": slots, "at": time.time()}))
     except redis.RedisError as trouble:
         log.warning("worker_not_announced", trouble=str(trouble))
 
@@ -32,8 +38,7 @@ def announce(name: str, slots: int) -> None:
 def withdraw(name: str) -> None:
     """Say that the worker ``name`` stops."""
     try:
-        with _redis() as client:
-            client.hdel(KEY, name)
+        _redis().hdel(KEY, name)
     except redis.RedisError as trouble:
         log.warning("worker_not_withdrawn", trouble=str(trouble))
 
@@ -41,8 +46,7 @@ def withdraw(name: str) -> None:
 def live() -> dict[str, int]:
     """Name -> slots of every worker heard of lately; empty when there is none or Redis is away."""
     try:
-        with _redis() as client:
-            said = client.hgetall(KEY)
+        said = _redis().hgetall(KEY)
     except redis.RedisError:
         return {}
     workers = {}
