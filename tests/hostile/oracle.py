@@ -1,7 +1,7 @@
 """One judge for every hostile program: no gain, an ordinary result, an unchanged host, nothing left behind.
 
-Other tests and workers may use sandboxes on the same machine at the same time, so "nothing left" is told apart from
-"somebody else's": whoever uses a pool user or a job folder holds its lock, and what has no holder is a leftover.
+Other tests and workers may use sandboxes on the same machine at the same time, so "left behind" is told apart from
+"somebody else's": folders are those that this process made, and whoever runs under a pool user holds its lock.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import json
 import os
 import secrets
 import stat
+import sys
 import threading
+import time
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -19,10 +21,21 @@ from pathlib import Path
 
 from milestones.contract import Evaluation, Status
 from milestones.sandbox import pool
-from milestones.sandbox.limits import GROUP_PREFIX, new_group
+from milestones.sandbox.limits import GROUP_PREFIX
 from milestones.sandbox.places import base_folder
 from tests.hostile.submissions import PICKLE_CANARY
-from tests.hostile.verdicts import KNOWN_LIMIT, UNHARMED, WRONG, Verdict
+from tests.hostile.verdicts import BLOCKED, KNOWN_LIMIT, UNHARMED, UNUSABLE, WRONG, Verdict
+
+# Every folder that this process makes for a sandbox: its jobs and its control groups.
+_made: list[str] = []
+
+
+def _note_folders(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "os.mkdir" and GROUP_PREFIX in str(arguments[0]):
+        _made.append(str(arguments[0]))
+
+
+sys.addaudithook(_note_folders)
 
 SECRET_VARIABLE = "TINYTORCH_HOSTILE_CANARY"
 LARGEST_RESULT = 2_000_000  # bytes of JSON
@@ -92,8 +105,12 @@ def assert_host_unchanged(before: Host) -> None:
     assert after.threads == before.threads
     assert after.descriptors <= before.descriptors, "descriptors leaked"
     assert list(_held_by_us()) == [], "locks of sandboxes are still held"
+    # A worker of another test run that was just killed leaves processes for a moment; ours are gone before we look.
+    deadline = time.monotonic() + 2.0
+    while list(_ownerless_processes()) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert list(_ownerless_processes()) == [], "processes of pool users are left"
-    assert list(_ownerless_groups()) == [], "control groups are left"
+    assert list(_left_folders()) == [], "job folders or control groups are left"
     assert list(_listening_for_a_pool_user()) == [], "a pool user listens on the network"
     assert list(_files_of_pool_users()) == [], "files of pool users are left"
     assert not os.path.exists(PICKLE_CANARY), "a pickle was loaded"
@@ -141,14 +158,11 @@ def _uids_with_processes() -> set[int]:
     return found
 
 
-def _ownerless_groups() -> Iterator[Path]:
-    """Control groups whose job folder is gone: a job's folder is made before its groups and removed after them."""
-    parents = {path.parent for path in new_group(f"{GROUP_PREFIX}look").paths()}
-    jobs = base_folder() / "jobs"
-    for parent in parents:
-        for group in parent.glob(f"{GROUP_PREFIX}*"):
-            if "trial" not in group.name and not (jobs / group.name).exists() and group.exists():
-                yield group
+def _left_folders() -> Iterator[str]:
+    """Job folders (made under a hidden name first) and control groups of this process that are still there."""
+    for path in _made:
+        folder, name = os.path.split(path)
+        yield from (found for found in (path, os.path.join(folder, name.lstrip("."))) if os.path.exists(found))
 
 
 def _listening_for_a_pool_user() -> Iterator[str]:
@@ -247,6 +261,12 @@ def ends_of(evaluation: Evaluation, honest: Evaluation) -> set[str]:
     ends = _faults(evaluation)
     if _values(evaluation) == _values(honest):
         ends = (ends - _faults(honest)) | {UNHARMED}
+    if any(
+        m.key == "package_import" and "importing it" in str(m.evidence.get("failed")) for m in evaluation.measurements
+    ):
+        ends.add(BLOCKED)
+    if any(m.key == "package_import" and m.evidence.get("usable") is False for m in evaluation.measurements):
+        ends.add(UNUSABLE)
     if any(m.status in (Status.WRONG, Status.PARTIAL) for m in evaluation.measurements):
         ends.add(WRONG)
     return ends

@@ -44,6 +44,19 @@ def build_model():
 def train(model, images, labels, budget):
     pass
 '''
+# Runs a program inside every call of the dense layer, which then answers nothing, as an empty stub does.
+_AT_EVERY_CALL = """\
+from tinytorch.core import layers
+
+PROGRAM = {text!r}
+
+
+def forward(self, x):
+    exec(compile(PROGRAM, __file__, "exec"), {{"__name__": __name__, "__file__": __file__}})
+
+
+layers.Linear.forward = forward
+"""
 
 
 def _sample(name: str) -> dict[str, bytes]:
@@ -123,7 +136,10 @@ def write_files(files: dict[str, bytes], folder: Path) -> Path:
 
 def attacked(name: str, verdict: Verdict, folder: Path) -> Path:
     """The upload of one hostile program: its base with the program laid over it."""
-    program = {verdict.placed or f"tinytorch/core/{name}.py": (PROGRAMS / f"{name}.py").read_bytes()}
+    text = (PROGRAMS / f"{name}.py").read_text()
+    if verdict.when == "call":
+        text = _AT_EVERY_CALL.format(text=text)
+    program = {verdict.placed or f"tinytorch/core/{name}.py": text.encode()}
     extra = EXTRAS[verdict.extra]() if verdict.extra else {}
     return write_files(base_files(verdict.base) | extra | program, folder)
 
@@ -153,4 +169,4 @@ def reduced(groups: tuple[str, ...], *, cpu_seconds: float, memory_bytes: int = 
 def assess(folder: Path, groups: tuple[str, ...], *, cpu_seconds: float, **options: int) -> Evaluation:
     """One evaluation on the reduced milestone, always with the same seed and counts."""
     milestone = reduced(groups, cpu_seconds=cpu_seconds, **options)
-    return evaluate(milestone, folder, seed=SEED, datasets=datasets(), counts=COUNTS)
+    return evaluate(milestone, folder, seed=SEED, datasets=datasets(), counts=COUNTS, identity=b"bob")

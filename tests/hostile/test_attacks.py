@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import ast
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.hostile import oracle
 from tests.hostile.conftest import HonestResult
-from tests.hostile.submissions import PROGRAMS, assess, attacked
-from tests.hostile.verdicts import ALL, KNOWN_LIMIT, VERDICT_OF, VERDICTS
+from tests.hostile.submissions import PROGRAMS, assess, attacked, base_files, write_files
+from tests.hostile.verdicts import (
+    ALL,
+    ALSO_AT_IMPORT,
+    BLOCKED,
+    KNOWN_LIMIT,
+    MATHEMATICS,
+    UNHARMED,
+    VERDICT_OF,
+    VERDICTS,
+)
 
 ATTACKS = [pytest.param(name, id=name) for name in sorted(VERDICT_OF) if KNOWN_LIMIT not in VERDICT_OF[name].ends]
 # After every so many attacks of this process, an honest submission must still get what it got before them.
@@ -46,9 +56,19 @@ def test_an_attack_gains_nothing_and_leaves_nothing(
         _the_next_honest_submission_gets_its_full_score(tmp_path / "next", honest_result)
 
 
-def _the_next_honest_submission_gets_its_full_score(folder: Path, honest_result: HonestResult) -> None:
-    from tests.hostile.submissions import base_files, write_files
+@pytest.mark.parametrize("name", ALSO_AT_IMPORT)
+def test_an_attack_at_import_loses_its_module_and_nothing_else(
+    name: str, tmp_path: Path, host: oracle.Host, honest_result: HonestResult
+) -> None:
+    verdict = replace(VERDICT_OF[name], when="import", ends=(BLOCKED, UNHARMED), base="full_autograd", tries=False)
+    honest = honest_result("full_autograd", MATHEMATICS)
+    evaluation = assess(attacked(name, verdict, tmp_path / "upload"), MATHEMATICS, cpu_seconds=ALSO_AT_IMPORT[name])
+    oracle.assert_ordinary(evaluation)
+    oracle.assert_ended(evaluation, honest, verdict)
+    assert evaluation.criteria[0] == honest.criteria[0]
 
+
+def _the_next_honest_submission_gets_its_full_score(folder: Path, honest_result: HonestResult) -> None:
     before = honest_result("full_autograd", ALL)
     after = assess(write_files(base_files("full_autograd"), folder), ALL, cpu_seconds=10)
     assert after.criteria == before.criteria

@@ -12,4 +12,3 @@ for folder in ("/tmp", "/dev/shm", "/var/tmp", "/run", "/submission", "/harness"
         print("HELD:", folder, error.strerror, flush=True)
 if total > 700 << 20:
     print("ESCAPED: wrote", total, flush=True)
-raise SystemExit(1)

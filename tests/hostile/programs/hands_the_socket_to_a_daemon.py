@@ -4,12 +4,18 @@ import socket
 import sys
 
 import numpy as np
-from milestones.sandbox import protocol
+
+# The harness's own module and socket, taken out of its frame.
+frame = sys._getframe()
+while frame.f_code.co_name != "main":
+    frame = frame.f_back
+protocol, connection = frame.f_globals["protocol"], frame.f_locals["connection"]
+harness_socket = connection.fileno()
 
 print("ATTEMPTED", flush=True)
 if os.fork() == 0:
     os.setsid()
-    connection = socket.socket(fileno=int(sys.argv[1]))
+    connection = socket.socket(fileno=os.dup(harness_socket))
     while True:
         request = protocol.read_frame(connection)
         answer = protocol.Frame(protocol.Kind.ANSWER, request.operation, request.request_id, (np.ones((1, 2)),))

@@ -1,4 +1,8 @@
 """Reads its own memory through /proc/self/mem and looks for names that only the grader has."""
+import re
+
+# Patterns that do not match themselves, so that this program does not find its own text.
+WANTED = [re.compile(text.encode()) for text in ("t10k-labe[l]s", "better_on_unsee[n]", "student_rando[m]")]
 found = []
 with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
     for line in maps:
@@ -10,6 +14,5 @@ with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
                 text = memory.read(min(end - start, 1 << 22))
             except (OSError, ValueError, OverflowError):
                 continue
-            # Cut in two, so that this program does not find itself.
-            found += [word for word in (b"t10k-lab" + b"els", b"better_on_" + b"unseen", b"student_" + b"random") if word in text]
+            found += [pattern.pattern for pattern in WANTED if pattern.search(text)]
 print("ESCAPED" if found else "HELD", "grader's names in memory:", found, "ATTEMPTED", flush=True)

@@ -4,7 +4,13 @@ import os
 import socket
 import sys
 
-connection = socket.socket(fileno=os.dup(int(sys.argv[1])))
+# The harness's own socket, taken out of its frame.
+frame = sys._getframe()
+while frame.f_code.co_name != "main":
+    frame = frame.f_back
+harness_socket = frame.f_locals["connection"].fileno()
+
+connection = socket.socket(fileno=os.dup(harness_socket))
 read, write = os.pipe()
 descriptors = array.array("i", [read] * 250)
 print("ATTEMPTED", flush=True)
