@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from milestones.contract import OurTrouble
 from milestones.discovery import IGNORED, PackageLocation
+from milestones.sandbox.answers import StudentFault
 from milestones.sandbox.tools import ToolResult
+from milestones.student.operations import Fault
 
 # Ruff prints one finding a line as path:line:column: RULE message. The paths are the student's, so anything may be in them.
 _FINDING = re.compile(
     r"^(?P<file>.{1,400}?):(?P<line>\d{1,7}):\d{1,7}: (?P<rule>[A-Z]+\d+|invalid-syntax):? (?P<message>.{0,300})"
 )
 UNREADABLE = "E902"
+NOT_UTF8 = (
+    "valid UTF-8"  # in the message of an unreadable file that is there and is not Unicode: the student's, not ours
+)
+BATCH_CHARACTERS = 250_000
 _DEFINITION = re.compile(rb"^[ \t]*(?:async[ \t]+)?def[ \t]+\w+", re.M)
 _PUBLIC = re.compile(rb"^(?:[ \t]{4}|)(?:async[ \t]+)?(?:def|class)[ \t]+[A-Za-z]\w*", re.M)
 _CODE_LINE = re.compile(rb"^[ \t]*[^\s#]", re.M)
@@ -77,29 +83,36 @@ class Source:
         """Findings of the selected rules. The student's own configuration is not read, nor their ``noqa`` obeyed."""
         if not self.files:
             return []
-        result = self._run_ruff(
-            [
-                "check",
-                "--isolated",
-                "--no-cache",
-                "--exit-zero",
-                "--ignore-noqa",
-                "--output-format=concise",
-                f"--select={','.join(select)}",
-                "--config",
-                f"lint.mccabe.max-complexity={most_complex}",
-                "--",
-                *(f"{self._mounted_at}/{name}" for name in sorted(self.files)),
-            ]
-        )
+        rules = [f"--select={','.join(select)}", "--config", f"lint.mccabe.max-complexity={most_complex}"]
+        findings = [found for names in self._in_batches() for found in self._findings(rules, names)]
+        lost = [finding for finding in findings if finding.rule == UNREADABLE and NOT_UTF8 not in finding.message]
+        if len(lost) == len(self.files):
+            raise OurTrouble(f"Ruff could read none of the files at {self._mounted_at}.")
+        return findings
+
+    def _in_batches(self) -> Iterator[list[str]]:
+        """The files' paths in lists that fit into one command line, whose length the kernel limits to 2 MB."""
+        batch: list[str] = []
+        for name in sorted(self.files):
+            if sum(map(len, batch)) > BATCH_CHARACTERS:
+                yield batch
+                batch = []
+            batch.append(f"{self._mounted_at}/{name}")
+        yield batch
+
+    def _findings(self, rules: Sequence[str], paths: Sequence[str]) -> list[Finding]:
+        options = ["check", "--isolated", "--no-cache", "--exit-zero", "--ignore-noqa", "--output-format=concise"]
+        result = self._run_ruff([*options, *rules, "--", *paths])
+        if result.exit_code >= 128:
+            # Ended by a signal: it overflows its stack, or its memory, on files that nest deeply or are enormous.
+            raise StudentFault(
+                Fault.UNSUITABLE, (), "Ruff can't read these files: they nest too deeply or are too large"
+            )
         if result.exit_code != 0:
             raise OurTrouble(f"Ruff ended with {result.exit_code}: {result.stderr[:300]}")
         found = [_FINDING.match(line) for line in result.stdout.splitlines()]
-        findings = [
+        return [
             Finding(m["file"].removeprefix(self._mounted_at + "/"), int(m["line"]), m["rule"], m["message"])
             for m in found
             if m
         ]
-        if len([finding for finding in findings if finding.rule == UNREADABLE]) == len(self.files):
-            raise OurTrouble(f"Ruff could read none of the files at {self._mounted_at}.")
-        return findings

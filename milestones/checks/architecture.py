@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from milestones.checks.outcome import check, statement
 from milestones.contract import Check, Measurement
 from milestones.lab import Lab
-from milestones.proxy import Student
+from milestones.proxy import ModelFacts, Student
 
 # Largest share of a model's response that an affine map may miss through float32 rounding, with room to spare. A ReLU
 # network with one hidden layer misses it by 0.1 to 1, a linear one by about 1e-6.
@@ -41,6 +41,24 @@ def affinity_gap(f_sum: NDArray, f_a: NDArray, f_b: NDArray, f_zero: NDArray) ->
     return float(gap / size)
 
 
+def is_steady(first: NDArray, again: NDArray) -> bool:
+    """Whether the same inputs got the same answers twice, but for rounding. NaN is no answer that could change."""
+    size = max(float(np.abs(first[np.isfinite(first)]).max(initial=0.0)), 1e-12)
+    return bool(np.allclose(first, again, rtol=0, atol=1e-3 * size, equal_nan=True))
+
+
+def _unsteady(asked: Check, facts: ModelFacts) -> Measurement:
+    """Noise is not linear either, and proves nothing about a hidden layer."""
+    return statement(
+        asked.key,
+        asked.title,
+        right=False,
+        message="The model answers the same image differently the next time, so nothing can be said about its layers: "
+        "chance, such as dropout, must be off when it predicts.",
+        evidence={"unsteady": True, "own_model": facts.own_model, "structure": facts.structure},
+    )
+
+
 def nonlinearity_of(sizes: tuple[int, ...]) -> Check:
     """The check that a model of ``sizes`` (input … classes) has a hidden non-linear layer."""
 
@@ -51,10 +69,13 @@ def nonlinearity_of(sizes: tuple[int, ...]) -> Check:
         gaps = []
         for scale in (0.02, 0.1, 0.5, 1.0):
             a, b = (random.uniform(-scale, scale, size=(8, sizes[0])).astype(np.float32) for _ in range(2))
-            batch = np.concatenate([a + b, a, b, np.zeros_like(a)])
+            batch = np.concatenate([a + b, a, b, np.zeros_like(a), a])
             scores = student.logits(batch, classes=sizes[-1], raw=True)
             if not is_saturated(scores):
-                gaps.append(affinity_gap(*np.split(scores_as_logits(scores), 4)))
+                *responses, once_more = np.split(scores_as_logits(scores), 5)
+                if not is_steady(responses[1], once_more):
+                    return _unsteady(hidden_nonlinearity, facts)
+                gaps.append(affinity_gap(*responses))
         # A network with a hidden layer shows it at large inputs at the latest; a linear one at none.
         gap = max(gaps, default=float("nan"))
         nonlinear = bool(gap > AFFINE_LIMIT)  # NaN is no proof of a hidden layer
