@@ -7,7 +7,7 @@ from pathlib import Path
 from milestones.contract import Evaluation, Measurement
 from tests.hostile import oracle
 from tests.hostile.submissions import assess, attacked
-from tests.hostile.verdicts import KNOWN_LIMIT, MNIST, VERDICT_OF
+from tests.hostile.verdicts import ARCHITECTURE, KNOWN_LIMIT, MNIST, VERDICT_OF
 
 KNOWN = sorted(name for name, verdict in VERDICT_OF.items() if KNOWN_LIMIT in verdict.ends)
 
@@ -50,3 +50,11 @@ def test_stored_labels_name_the_wrong_class_when_the_platform_trains(tmp_path: P
     evaluation = _run("stored_labels_while_we_train", tmp_path / "upload")
     assert "HELD: found 700 of the images" in evaluation.log
     assert _accuracy(evaluation).value == 0
+
+
+def test_noise_is_not_taken_for_a_hidden_layer(tmp_path: Path, host: oracle.Host) -> None:
+    name = "answers_noise"
+    evaluation = assess(attacked(name, VERDICT_OF[name], tmp_path / "upload"), ARCHITECTURE, cpu_seconds=5)
+    found = next(m for m in evaluation.measurements if m.key == "hidden_nonlinearity")
+    assert found.value == 0
+    assert found.evidence["unsteady"]
