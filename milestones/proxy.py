@@ -31,9 +31,10 @@ LARGEST_ANSWER = 8_000_000  # numbers in one answer of a single component
 MOST_RESTARTS = 3
 MOST_MODULES = 400
 MOST_LOADS = 8
-# CPU seconds for importing one module, above the sandboxed side's own limit: what is still running then can't be
-# interrupted from inside, so its sandbox is given up.
-IMPORT_SECONDS = 8.0
+# CPU seconds that importing one module may take, as the inside counts them, and how much more patient we are outside:
+# what is still running then can't be interrupted from inside, so its sandbox is given up.
+IMPORT_SECONDS = 5.0
+PATIENCE = 1.6
 
 
 @dataclass(frozen=True)
@@ -247,11 +248,11 @@ class Student:
         names = [_one_line(name)[:200] for name in array_to_text(text, REPORT_BYTES).split("\n")[:MOST_MODULES]]
         for position, name in enumerate(names):
             try:
-                self._ask(Operation.IMPORT, {"module": position}, [], [_DONE], cpu_seconds=IMPORT_SECONDS)
+                self._ask(Operation.IMPORT, {"module": position}, [], [_DONE], cpu_seconds=IMPORT_SECONDS * PATIENCE)
             except StudentFault:
                 continue
             except StudentSide as error:
-                if isinstance(error, StudentTimedOut) and not error.sleeper and error.cpu_seconds < IMPORT_SECONDS / 2:
+                if isinstance(error, StudentTimedOut) and not error.sleeper and error.cpu_seconds < IMPORT_SECONDS:
                     # Not this module's fault: all of them together took too long.
                     self._spent_up = True
                     raise
@@ -273,6 +274,7 @@ class Student:
             "submission": location.submission,
             "weights": list(location.weights),
             "blocked": self._blocked,
+            "import_seconds": IMPORT_SECONDS,
         }
 
     # -- single components -------------------------------------------------------------------------------------------
@@ -372,7 +374,7 @@ def _why_blocked(error: StudentSide) -> str:
         return (
             "importing it takes for ever"
             if error.sleeper
-            else f"importing it takes over {IMPORT_SECONDS:.0f} CPU seconds"
+            else f"importing it takes over {IMPORT_SECONDS:g} CPU seconds"
         )
     if isinstance(error, StudentOutOfMemory):
         return "importing it needs more memory than allowed"

@@ -22,6 +22,9 @@ def package_import(student: Student, lab: Lab) -> Measurement:
     else:
         name, reason = next(iter(broken.items()))
         message = f"{len(report.loaded)} of {total} modules import; {name} does not: {reason}"
+    if report.exported:
+        taken = ", ".join(f"{name} from {source}" for name, source in list(report.exported.items())[:3])
+        message += f" The package lacks modules that its sources hold; export them. Taken here: {taken}."
     return Measurement(
         key="package_import",
         title="The package imports",
@@ -36,6 +39,7 @@ def package_import(student: Student, lab: Lab) -> Measurement:
             "failed": dict(list(report.failed.items())[:10]),
             "components": dict(report.components),
             "missing": dict(report.missing),
+            "exported": dict(list(report.exported.items())[:10]),
             "usable": report.usable,
         },
     )

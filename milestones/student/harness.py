@@ -88,6 +88,7 @@ class Harness:
             whole=bool(settings["notebooks"]),
             submission=settings["submission"],
             blocked=settings["blocked"],
+            import_seconds=settings["import_seconds"],
         )
         if not package.order and not package.report:
             raise StudentFault(Fault.MISSING, "the notebooks hold no cells marked for export (#| export)")

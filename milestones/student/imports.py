@@ -8,10 +8,6 @@ import os
 import signal
 import sys
 
-# CPU seconds that one module may compute while it is imported, by our own clock in this process. The grader's clock
-# outside is a little more patient (see the proxy), and ends what can't be interrupted from here.
-IMPORT_SECONDS = 5.0
-
 
 class TooLong(BaseException):
     """Raised inside a module that computes for too long at import; no ``except Exception`` of the student's stops it."""
@@ -134,7 +130,8 @@ def _way(name, folders):
 
 @contextlib.contextmanager
 def deadline(seconds):
-    """Raise TooLong in the block once this process has computed for ``seconds`` in it."""
+    """Raise TooLong in the block once this process has computed for ``seconds`` in it. The grader's own clock, outside, is a
+    little more patient, and ends what can't be interrupted from here."""
 
     def ring(number, frame):
         raise TooLong(f"computed for more than {seconds:g} seconds and was stopped")

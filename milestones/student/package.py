@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 
 from milestones.student import notebooks
-from milestones.student.imports import IMPORT_SECONDS, StudentFinder, TooLong, deadline, surroundings_kept
+from milestones.student.imports import StudentFinder, TooLong, deadline, surroundings_kept
 
 NAME = "tinytorch"
 SINGLE = "student_framework"
@@ -66,11 +66,15 @@ class Package:
         otherwise only for modules that the package lacks.
     submission: ``submission.py``, relative, where there is one.
     blocked: modules not to be imported, with reasons: an earlier attempt ended the program.
+    import_seconds: CPU seconds that importing one module may take.
     """
 
-    def __init__(self, *, base, root, single="", exports=(), whole=False, submission="", blocked=()):
+    def __init__(
+        self, *, base, root, single="", exports=(), whole=False, submission="", blocked=(), import_seconds=5.0
+    ):
         self.base = Path(base)
         self.submission = submission
+        self.import_seconds = import_seconds
         self.modules = {}
         self.report = []
         self.order = []
@@ -181,7 +185,7 @@ class Package:
             return
         while True:
             try:
-                with surroundings_kept(), deadline(IMPORT_SECONDS):
+                with surroundings_kept(), deadline(self.import_seconds):
                     module = importlib.import_module(dotted)
             except TooLong as error:
                 culprit = self._innermost(error) or dotted
@@ -241,7 +245,7 @@ class Package:
         for dotted, file in self.finder.exported.items():
             if pattern.search(Path(file).read_text(encoding="utf-8")):
                 try:
-                    with surroundings_kept(), deadline(IMPORT_SECONDS):
+                    with surroundings_kept(), deadline(self.import_seconds):
                         importlib.import_module(dotted)
                 except BaseException as error:
                     self.report.append((dotted, "failed", self.describe(error)))
@@ -256,7 +260,7 @@ class Package:
                 switches.setdefault(id(switch), (dotted, switch))
         for dotted, switch in switches.values():
             try:
-                with surroundings_kept(), deadline(IMPORT_SECONDS):
+                with surroundings_kept(), deadline(self.import_seconds):
                     switch()
             except BaseException as error:
                 self.report.append((f"{dotted}.enable_autograd", "failed", self.describe(error)))
