@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +33,7 @@ from milestones.lab import Lab
 from milestones.proxy import Student
 from milestones.sandbox.bare_tool import run_bare_ruff
 from milestones.sandbox.box import SUBMISSION
+from milestones.sandbox.places import opened_folder
 from milestones.sandbox.session import Sandbox, SandboxLimits, StudentSide, Usage
 from milestones.sandbox.tools import ToolResult, run_tool
 from milestones.source import Source
@@ -102,12 +102,9 @@ def evaluate(
         time_factor=time_factor,
         bare=bare,
     )
-    with tempfile.TemporaryDirectory(prefix="tinytorch-upload-") as folder:
-        run.folder = archive.write(upload, Path(folder) / "submission")
-        try:
-            run.all_groups()
-        finally:
-            archive.remove(run.folder)
+    with opened_folder() as folder:
+        run.folder = archive.write(upload, folder / "submission")
+        run.all_groups()
     return run.result(wall_seconds=time.monotonic() - started, mark=benchmark_mark)
 
 

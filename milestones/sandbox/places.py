@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from milestones import archive
 from milestones.contract import OurTrouble
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -92,7 +93,7 @@ class Job:
 
     def remove(self) -> None:
         """Delete the folder, then let go of the lock."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        archive.remove(self.folder)
         os.close(self.lock)
 
 
@@ -108,6 +109,21 @@ def open_job() -> Job:
     fcntl.flock(lock, fcntl.LOCK_EX)
     hidden.rename(folder)
     return Job(folder, lock)
+
+
+@contextlib.contextmanager
+def opened_folder() -> Iterator[Path]:
+    """A new folder for the files of one evaluation, gone afterwards; if the worker dies, whoever sweeps removes it.
+
+    Nobody can list its parent, and who knows its name may pass through it: so the files in it, if they are readable to
+    all, can be mounted as they are for whatever user a sandbox runs as.
+    """
+    job = open_job()
+    try:
+        job.folder.chmod(0o711)
+        yield job.folder
+    finally:
+        job.remove()
 
 
 def sweep(remove_cgroup: Callable[[Path], None]) -> list[str]:
