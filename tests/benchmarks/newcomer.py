@@ -90,7 +90,9 @@ def _wait_for(log: Path, demo: subprocess.Popen[bytes]) -> str:
         if demo.poll() is not None:
             raise SystemExit(f"make demo ended with {demo.returncode}:\n{text[-3000:]}")
         time.sleep(0.1)
-    raise SystemExit(f"make demo served nothing within {PATIENCE_SECONDS} s:\n{log.read_text(errors='replace')[-3000:]}")
+    raise SystemExit(
+        f"make demo served nothing within {PATIENCE_SECONDS} s:\n{log.read_text(errors='replace')[-3000:]}"
+    )
 
 
 def manage(site: Site, program: str) -> str:
