@@ -8,6 +8,9 @@ distribution's Python. Format: classic BPF over ``struct seccomp_data``, see ``s
 What is refused answers EPERM, with three exceptions: ``clone3`` answers ENOSYS, because its arguments lie behind a pointer
 that a filter cannot follow and the C library then falls back to ``clone``; a call newer than this list answers ENOSYS too;
 and calls of another architecture (i386, x32, 32-bit ARM), whose numbers mean something else, end the process.
+
+A program may not send SIGKILL to itself (to children of its own it may). So when one is found ended by SIGKILL, that came
+from outside, as when the machine ran out of memory, and is never taken for the student's doing.
 """
 
 from __future__ import annotations
@@ -123,6 +126,12 @@ DENIED: dict[str, tuple[int, int | None]] = {
 }
 CLONE = (56, 220)
 CLONE3 = (435, 435)
+KILL = (62, 129)
+RT_SIGQUEUEINFO = (129, 138)
+TKILL = (200, 130)
+TGKILL = (234, 131)
+RT_TGSIGQUEUEINFO = (297, 240)
+PIDFD_SEND_SIGNAL = (424, 424)
 SOCKET = (41, 198)
 SOCKETPAIR = (53, 199)
 IOCTL = (16, 29)
@@ -131,6 +140,10 @@ NEWEST_KNOWN = 469  # file_setattr, Linux 6.17
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. (NEWTIME shares its bit with clone's exit signal and
 # can be asked for through unshare and clone3 only, which are refused.)
 _CLONE_NEW = 0x7E02_0000
+_SIGKILL = 9
+# The student's program in its process namespace, after bwrap's init.
+_PROGRAM = 2
+_SIGN_BIT = 0x8000_0000
 _AF_UNIX = 1
 _TIOCSTI = 0x5412
 _TIOCLINUX = 0x541C
@@ -139,9 +152,9 @@ _X32_BIT = 0x4000_0000
 _LOAD, _EQUAL, _ABOVE, _ANY_BIT, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF_0000, 0x8000_0000, 0x0005_0000
 _EPERM, _ENOSYS = 1, 38
-# Offsets in struct seccomp_data. Of an argument only the low half is read: the kernel itself takes these four as 32 bits,
-# so a filter that compared all 64 could be passed with a bit set above.
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
+# Offsets in struct seccomp_data. Of an argument only the low half is read: the kernel itself takes all of these as 32
+# bits, so a filter that compared all 64 could be passed with a bit set above.
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT, _THIRD_ARGUMENT = 0, 4, 16, 24, 32
 
 
 def generate(machine: str) -> bytes:
@@ -162,12 +175,32 @@ def generate(machine: str) -> bytes:
     lines += [(_EQUAL, number, "refuse", "") for number in numbers if number is not None]
     lines += [
         (_EQUAL, CLONE[column], "clone", ""),
+        (_EQUAL, KILL[column], "kill process", ""),
+        (_EQUAL, RT_SIGQUEUEINFO[column], "kill process", ""),
+        (_EQUAL, TKILL[column], "kill by second", ""),
+        (_EQUAL, PIDFD_SEND_SIGNAL[column], "kill by second", ""),
+        (_EQUAL, TGKILL[column], "kill thread", ""),
+        (_EQUAL, RT_TGSIGQUEUEINFO[column], "kill thread", ""),
         (_EQUAL, SOCKET[column], "socket", ""),
         (_EQUAL, SOCKETPAIR[column], "socket", ""),
         (_EQUAL, IOCTL[column], "ioctl", "allow"),
         "clone",
         (_LOAD, _FIRST_ARGUMENT, "", ""),
         (_ANY_BIT, _CLONE_NEW, "refuse", "allow"),
+        # SIGKILL to the program itself, to groups of processes, and to whatever a number does not tell.
+        "kill process",
+        (_LOAD, _SECOND_ARGUMENT, "", ""),
+        (_EQUAL, _SIGKILL, "", "allow"),
+        (_LOAD, _FIRST_ARGUMENT, "", ""),
+        (_ANY_BIT, _SIGN_BIT, "refuse", ""),
+        (_EQUAL, 0, "refuse", ""),
+        (_EQUAL, _PROGRAM, "refuse", "allow"),
+        "kill by second",
+        (_LOAD, _SECOND_ARGUMENT, "", ""),
+        (_EQUAL, _SIGKILL, "refuse", "allow"),
+        "kill thread",
+        (_LOAD, _THIRD_ARGUMENT, "", ""),
+        (_EQUAL, _SIGKILL, "refuse", "allow"),
         "socket",
         (_LOAD, _FIRST_ARGUMENT, "", ""),
         (_EQUAL, _AF_UNIX, "allow", "refuse"),

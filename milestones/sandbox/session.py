@@ -392,11 +392,17 @@ class Sandbox:
         if unread and not self._heard:
             # No student code runs before the first question has been read, so it was not the student's.
             return OurTrouble(f"The harness did not start (exit status {process.returncode}). {self.log[-2000:]}")
-        code = process.returncode or 0
+        return self._what_the_code_means(process.returncode or 0)
+
+    def _what_the_code_means(self, code: int) -> StudentSide | OurTrouble:
+        """The failure that an exit code stands for, when it was not for want of memory."""
         # bwrap passes a signal on as a shell does; without bwrap it is a negative number.
         number = -code if code < 0 else code - 128 if code > 128 else None
-        if number == signal.SIGXCPU or group.cpu_seconds() >= self.limits.cpu_seconds:
-            return StudentTimedOut(group.cpu_seconds(), self.usage.wall_seconds, sleeper=False)
+        if number == signal.SIGXCPU or self._box.group.cpu_seconds() >= self.limits.cpu_seconds:
+            return StudentTimedOut(self._box.group.cpu_seconds(), self.usage.wall_seconds, sleeper=False)
+        if not self._bare and (code < 0 or number == signal.SIGKILL):
+            # Nothing inside reaches bwrap, and the filter lets no program send SIGKILL to itself (see ``seccomp``).
+            return OurTrouble(f"The sandbox was killed from outside (exit status {code}).")
         if number is None:
             reason = f"The program ended with exit status {code} instead of answering."
             return StudentCrashed(reason, code, self._output.tail())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import subprocess
 import tempfile
 import time
@@ -72,6 +73,8 @@ def run_tool(
             exit_code = box.process.returncode or 0
         finally:
             box.close()
+    if exit_code < 0 or exit_code == 128 + signal.SIGKILL:
+        raise OurTrouble(f"A tool's sandbox was killed from outside (exit status {exit_code}).")
     if exit_code == 127 or (exit_code == 1 and collected[read_error].startswith(b"bwrap: ")):
         raise OurTrouble(f"The tool did not start: {clean_text(collected[read_error].decode('utf-8', 'replace'))}")
     texts = [clean_text(collected[end][:MAX_OUTPUT_BYTES].decode("utf-8", "replace")) for end in (read_out, read_error)]

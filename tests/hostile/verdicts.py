@@ -163,7 +163,7 @@ VERDICTS: dict[str, dict[str, Verdict]] = {
         "writes_kernel_settings": _called(UNHARMED),
         "lifts_its_limits": _called(UNHARMED),
         "kills_process_one": _called(UNHARMED, CRASHED),
-        "kills_everything": _called(CRASHED, UNHARMED),
+        "kills_everything": _called(FAULT),
         "opens_internet_sockets": _called(UNHARMED),
         "listens_on_abstract_sockets": _called(UNHARMED),
         "traces_other_processes": _called(UNHARMED),
