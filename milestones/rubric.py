@@ -82,6 +82,10 @@ def _value(measurement: Measurement | None) -> float:
     return 0.0 if measurement is None or measurement.value is None else min(max(measurement.value, 0.0), 1.0)
 
 
+def _timed_out(measurement: Measurement | None) -> bool:
+    return measurement is not None and measurement.status is Status.TIMED_OUT
+
+
 def _explain_share(criterion: Criterion, measurements: Mapping[str, Measurement]) -> str:
     """What was lost and to which check, dearest first."""
     total = sum(criterion.measurements.values())
@@ -95,6 +99,9 @@ def _explain_share(criterion: Criterion, measurements: Mapping[str, Measurement]
         1 for key in criterion.measurements if key in measurements and measurements[key].status is not Status.NOT_RUN
     )
     lead = f"{ran} of {len(criterion.measurements)} checks ran"
+    slow = [measurements[key] for key in criterion.measurements if _timed_out(measurements.get(key))]
+    if slow:
+        lead += f"; {slow[0].title}: {slow[0].message[:1].lower()}{slow[0].message[1:]}"
     if not lost:
         return f"{lead}; nothing was lost."
     lost.sort(key=lambda row: -row[0])

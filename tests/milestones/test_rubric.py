@@ -91,3 +91,24 @@ def test_a_course_may_set_its_own_mark():
 
 def test_what_nobody_marked_yet_is_left_out_and_not_zero():
     assert total_of([(30.0, 40.0), (None, 20.0)]) == (75.0, 100.0)
+
+
+def test_a_check_that_took_too_long_is_named_and_leaves_the_others_their_points():
+    measurements = full_marks(
+        softmax_forward=Measurement(
+            key="softmax_forward",
+            title="Softmax",
+            kind="share",
+            status=Status.TIMED_OUT,
+            value=0.0,
+            message="Took longer than 20 CPU seconds and was stopped",
+        ),
+        softmax_stability=Measurement(
+            key="softmax_stability", title="Stability", kind="share", status=Status.NOT_RUN, value=0.0
+        ),
+    )
+    mathematics = score(RUBRIC, measurements).criteria[0]
+    assert mathematics.points == pytest.approx(40 * 10 / 14, abs=0.01)
+    assert mathematics.explanation.startswith(
+        "7 of 8 checks ran; Softmax: took longer than 20 CPU seconds and was stopped; lost points: "
+    )
