@@ -5,8 +5,5 @@ import signal
 print("ATTEMPTED", flush=True)
 if os.fork() == 0:
     os.setsid()
-    try:
-        os.kill(-1, signal.SIGKILL)
-    finally:
-        os._exit(0)
+    os.kill(-1, signal.SIGKILL)
 os.kill(-1, signal.SIGKILL)
