@@ -67,10 +67,10 @@ class LoadReport:
         precision = "float64"
         seen = set()
         for line in text.split("\n")[: MOST_MODULES + 100]:
-            parts = [_one_line(part) for part in line.split("\t")]
+            parts = [one_line(part) for part in line.split("\t")]
             if len(parts) != 3 or not parts[0] or parts[0] in seen:
                 continue
-            name, status, detail = parts[0][:200], parts[1], parts[2][:1000]
+            name, status, detail = parts[0][:200], parts[1], parts[2]
             seen.add(name)
             component = name.removeprefix("component:")
             if component in COMPONENT_NAMES and component != name:
@@ -225,7 +225,12 @@ class Student:
         acquitted: set[str] = set()
         for _ in range(MOST_LOADS):
             spent = self._spent
-            culprit = self._try_to_load()
+            try:
+                culprit = self._try_to_load()
+            except StudentSide:
+                # A sandbox whose package is not loaded is of no use, even where it lives and has only refused.
+                self.close()
+                raise
             if culprit is None:
                 assert self._report is not None
                 return self._report
@@ -245,7 +250,7 @@ class Student:
         self._sandbox = self._open(max(self.cpu_seconds_left, 1.0))
         self._sandbox.__enter__()
         (text,) = self._ask(Operation.LOAD, self._location_settings(), [], [_text(REPORT_BYTES)])
-        names = [_one_line(name)[:200] for name in array_to_text(text, REPORT_BYTES).split("\n")[:MOST_MODULES]]
+        names = [one_line(name, most=200) for name in array_to_text(text, REPORT_BYTES).split("\n")[:MOST_MODULES]]
         for position, name in enumerate(names):
             try:
                 self._ask(Operation.IMPORT, {"module": position}, [], [_DONE], cpu_seconds=IMPORT_SECONDS * PATIENCE)
@@ -320,7 +325,7 @@ class Student:
             dense_only=bool(facts[Fact.DENSE_ONLY] == 1),
             has_autograd=bool(facts[Fact.HAS_AUTOGRAD] == 1),
             used_sequential=bool(facts[Fact.USED_SEQUENTIAL] == 1),
-            structure=_one_line(array_to_text(structure, STRUCTURE_BYTES)),
+            structure=one_line(array_to_text(structure, STRUCTURE_BYTES)),
         )
 
     def logits(self, images: NDArray[np.float32], *, classes: int = 10, raw: bool = False) -> NDArray[np.float32]:
@@ -345,7 +350,7 @@ class Student:
             [],
             [Expected(np.float64, (steps,), steps), _text(STRUCTURE_BYTES)],
         )
-        return losses, _one_line(array_to_text(manner, STRUCTURE_BYTES))
+        return losses, one_line(array_to_text(manner, STRUCTURE_BYTES))
 
     def train_own(self, images: NDArray[np.uint8], labels: NDArray[np.int64], *, budget: float) -> None:
         """Let the student's own train() work on the images within ``budget`` CPU seconds."""
@@ -363,9 +368,9 @@ def _text(most_bytes: int) -> Expected:
     return Expected(np.uint8, (None,), most_bytes)
 
 
-def _one_line(text: str) -> str:
-    """Text of the sandboxed side without line breaks, tabs and rows of blanks."""
-    return " ".join(text.split())
+def one_line(text: str, *, most: int = 1_000) -> str:
+    """Text of the sandboxed side in one line, every run of blanks, tabs and line breaks as one blank, and not too long."""
+    return " ".join(text.split())[:most]
 
 
 def _why_blocked(error: StudentSide) -> str:
@@ -380,4 +385,4 @@ def _why_blocked(error: StudentSide) -> str:
         return "importing it needs more memory than allowed"
     if isinstance(error, StudentCrashed) and error.exit_code is not None:
         return f"importing it ends the program (exit status {error.exit_code})"
-    return f"importing it ends the program: {_one_line(str(error))[:300]}"
+    return f"importing it ends the program: {one_line(str(error), most=300)}"

@@ -6,7 +6,7 @@ import numpy as np
 
 from milestones import reference
 from milestones.checks.layers import dense_layer
-from milestones.checks.outcome import cases, check, information
+from milestones.checks.outcome import cases, check, information, sentence_of
 from milestones.contract import Measurement
 from milestones.lab import Comparison, Lab, compare
 from milestones.proxy import Student
@@ -31,7 +31,7 @@ def dense_gradient(student: Student, lab: Lab) -> Measurement:
                 return information(
                     "dense_gradient",
                     dense_gradient.title,
-                    f"Forward only: {fault.text}.",
+                    f"Forward only: {sentence_of(fault)}.",
                     evidence={"forward_only": True},
                 )
             raise

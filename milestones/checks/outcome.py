@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from milestones.contract import Check, Measurement, Status
 from milestones.intervals import wilson
 from milestones.lab import Comparison
+from milestones.proxy import one_line
 from milestones.sandbox.session import StudentCrashed, StudentFault, StudentOutOfMemory, StudentSide, StudentTimedOut
 from milestones.student.operations import Fault
 
@@ -15,10 +19,18 @@ CheckFunction = Callable[..., Measurement | list[Measurement]]
 
 
 def check(key: str, title: str) -> Callable[[CheckFunction], Check]:
-    """Make a function a ``Check``. The function may let ``StudentSide`` escape: the group turns it into a measurement."""
+    """Make a function a ``Check``. The function may let ``StudentSide`` escape: the group turns it into a measurement.
+
+    Students answer with infinities and with numbers that overflow; NumPy's warnings about them would tell nobody anything.
+    """
 
     def decorate(function: CheckFunction) -> Check:
-        return Check(key=key, title=title, function=function)
+        @functools.wraps(function)
+        def quietly(*arguments: Any, **more: Any) -> Measurement | list[Measurement]:
+            with np.errstate(all="ignore"):
+                return function(*arguments, **more)
+
+        return Check(key=key, title=title, function=quietly)
 
     return decorate
 
@@ -42,7 +54,11 @@ def status_of(error: StudentSide) -> Status:
 
 
 def sentence_of(error: StudentSide) -> str:
-    """One sentence for the student about a failure of their side."""
+    """One sentence for the student about a failure of their side, in one line whatever their side wrote."""
+    return one_line(_words_of(error))
+
+
+def _words_of(error: StudentSide) -> str:
     if isinstance(error, StudentFault):
         words = {Fault.NOT_IMPLEMENTED: "not implemented yet", Fault.RAISED: "your code raised"}
         lead = words.get(error.code)
@@ -62,7 +78,7 @@ def failed(key: str, title: str, error: StudentSide, *, kind: str = "share") -> 
     """The measurement of a check that the student's code did not survive."""
     evidence: dict[str, Any] = {"fault": type(error).__name__}
     if isinstance(error, StudentFault):
-        evidence |= {"fault_code": int(error.code), "text": error.text[:600]}
+        evidence |= {"fault_code": int(error.code), "text": one_line(error.text, most=600)}
     return Measurement(
         key=key,
         title=title,
