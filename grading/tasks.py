@@ -60,7 +60,14 @@ def _prove_the_sandbox(sender: Any, **_: Any) -> None:
 @worker_ready.connect
 @heartbeat_sent.connect
 def _say_that_it_lives(sender: Any, **_: Any) -> None:
+    """Announce this worker, and see to it that somebody sweeps.
+
+    Beat calls for sweeps as well, but goes by the wall clock: set that back by an hour, and it is silent for an hour. Its
+    messages expire by the worker's clock, too. A heartbeat comes by the monotonic clock, and this message never expires.
+    """
     workers.announce(_name_of(sender), settings.WORKER_SLOTS)
+    if workers.may_call_for_a_sweep():
+        dispatch.call_for_a_sweep()
 
 
 @worker_shutdown.connect

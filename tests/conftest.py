@@ -149,13 +149,16 @@ class Worker:
         what = ["worker", "--concurrency", "1", "-n", f"slot-{self.slot.number}@test", "--loglevel", "INFO"]
         what += ["--queues", "evaluations,sweeps", "--without-mingle", "--without-gossip"]
         self.process = self._celery(what, self.log)
-        self.beat = self._celery(["beat", "--schedule", str(self.folder / "beat")], self.folder / "beat.log")
+        self.start_beat()
         wait_until(
             lambda: self.process.poll() is not None or b" ready." in self.log.read_bytes(),
             seconds=60,
             what="the worker",
         )
         assert self.process.poll() is None, self.log.read_text()
+
+    def start_beat(self) -> None:
+        self.beat = self._celery(["beat", "--schedule", str(self.folder / "beat")], self.folder / "beat.log")
 
     def _celery(self, what: list[str], log: Path) -> subprocess.Popen:
         command = [sys.executable, "-m", "celery", "-A", "assessment_site", *what]

@@ -12,6 +12,7 @@ import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +22,6 @@ from django.core.cache import cache
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerAway
 from redis.exceptions import RedisError
 
@@ -64,6 +64,13 @@ class Estimate:
     seconds_high: float
 
 
+def now() -> datetime:
+    """The time by the database's clock, the only one that web servers and workers have in common."""
+    with connection.cursor() as cursor:
+        cursor.execute("select clock_timestamp()")
+        return cursor.fetchone()[0]
+
+
 # --- putting work in ---
 
 
@@ -80,9 +87,7 @@ def first_values(submission: Submission, *, batch: bool = False, seed: int | Non
 
 def enqueue(evaluation: Evaluation) -> None:
     """Put a received evaluation into the queue; workers are told once the surrounding transaction is committed."""
-    Evaluation.objects.filter(pk=evaluation.pk, state=State.RECEIVED).update(
-        state=State.QUEUED, queued_at=timezone.now()
-    )
+    Evaluation.objects.filter(pk=evaluation.pk, state=State.RECEIVED).update(state=State.QUEUED, queued_at=now())
     evaluation.refresh_from_db(fields=["state", "queued_at"])
     transaction.on_commit(ping)
 
@@ -105,9 +110,18 @@ def rerun(evaluation: Evaluation, *, by: Person | None, seed: int | None = None,
 
 def ping() -> None:
     """Tell one worker that there is work. A broker that is away fails nothing: the sweep pings again."""
+    _send("grading.tasks.wake")
+
+
+def call_for_a_sweep() -> None:
+    """Have one worker :func:`sweep`."""
+    _send("grading.tasks.sweep")
+
+
+def _send(task: str) -> None:
     try:
         # By name: whoever takes uploads need not be able to evaluate them.
-        celery_app.send_task("grading.tasks.wake", retry=False)
+        celery_app.send_task(task, retry=False)
     except (BrokerAway, OSError) as trouble:
         log.warning("broker_away", trouble=str(trouble))
 
@@ -186,7 +200,7 @@ def _give_back(evaluation: Evaluation, *, counted: bool, why: str) -> None:
         transaction.on_commit(ping)
     else:
         evaluation.state = State.FAILED
-        evaluation.finished_at = timezone.now()
+        evaluation.finished_at = now()
         evaluation.failure = GIVEN_UP.format(tries=evaluation.tries)
         evaluation.needs_human = ["platform_failure"]
         log.error("evaluation_failed", evaluation=evaluation.pk, why=why)
@@ -211,7 +225,7 @@ def cancel(evaluation: Evaluation, *, by: Person | None, reason: str = "") -> bo
         before = found.state
         found.state = State.CANCELLED
         found.claim = found.lease_until = found.progress = None
-        found.finished_at = timezone.now()
+        found.finished_at = now()
         found.failure = storable.text(reason) or "Cancelled."
         found.save()
         AuditEvent.objects.create(
@@ -277,7 +291,7 @@ def estimate(evaluation: Evaluation) -> Estimate | None:
     running = Evaluation.objects.filter(state=State.RUNNING).exclude(pk=evaluation.pk).count()
     # All slots busy: one of them must end first. On average half of its run is over; at worst it has just begun.
     low, high = ahead // slots, math.ceil(ahead / slots) + (1 if running >= slots else 0)
-    spent = (timezone.now() - evaluation.started_at).total_seconds() if evaluation.state == State.RUNNING else 0.0
+    spent = (now() - evaluation.started_at).total_seconds() if evaluation.state == State.RUNNING else 0.0
     return Estimate(
         ahead=ahead,
         seconds_low=max(0.0, (low + 1) * quartiles[0] - spent),

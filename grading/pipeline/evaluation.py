@@ -21,10 +21,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from grading.models import Evaluation
 from grading.pipeline import dispatch, scoring
@@ -36,6 +37,8 @@ log = structlog.get_logger(__name__)
 
 #: Progress is written at most this often, in seconds.
 PROGRESS_SECONDS = 1.0
+#: Between two tries to publish while the database is away.
+PUBLISHING_PAUSE_SECONDS = 0.5
 
 
 class WorkerStops(BaseException):
@@ -58,7 +61,7 @@ def run(claim: Claim) -> None:
         with stopping_politely():
             with heartbeat:
                 result = _carry_out(evaluation, heartbeat)
-            scoring.publish(claim, result, phases=heartbeat.phases(), **_rubric_of(evaluation))
+            _publish(claim, result, phases=heartbeat.phases(), **_rubric_of(evaluation))
     except ClaimLost:
         logger.warning("claim_lost")
     except WorkerStops:
@@ -72,9 +75,28 @@ def run(claim: Claim) -> None:
         logger.info("evaluation_published", score=result.score, wall_seconds=round(result.resources.wall_seconds, 2))
 
 
+def _publish(claim: Claim, result: contract.Evaluation, **values: Any) -> None:
+    """Publish; while the database is away, try again for as long as the lease can be ours.
+
+    A try that broke off may have been committed: then the next one finds the claim gone, and nothing is done twice.
+    """
+    deadline = time.monotonic() + settings.LEASE_SECONDS
+    while True:
+        try:
+            scoring.publish(claim, result, **values)
+        except (OperationalError, InterfaceError) as trouble:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("publishing_failed", evaluation=claim.evaluation_id, trouble=str(trouble))
+            connection.close()
+            time.sleep(PUBLISHING_PAUSE_SECONDS)
+        else:
+            return
+
+
 def _give_back(claim: Claim, trouble: Exception) -> None:
     # When even this fails (the database is away), the lease runs out and the sweep does it.
-    with contextlib.suppress(DatabaseError):
+    with contextlib.suppress(DatabaseError, InterfaceError):
         dispatch.release(claim, counted=True, why=f"{type(trouble).__name__}: {trouble}")
 
 
@@ -256,7 +278,7 @@ class Heartbeat:
     def _renew(self, progress: contract.Progress | None) -> None:
         try:
             self.lost = not dispatch.renew(self.claim, progress)
-        except DatabaseError:
+        except (DatabaseError, InterfaceError):
             # The lease is still ours for most of a minute; the next beat tries again on a new connection.
             log.warning("renewal_failed", evaluation=self.claim.evaluation_id, exc_info=True)
             connection.close()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import re
+import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+import structlog
 from django.conf import settings
-from django.db import transaction
-from django.utils import timezone
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from grading import policy
 from grading.models import CourseMilestone, Enrollment, Evaluation, Submission, stored_file
@@ -25,12 +28,26 @@ from milestones import archive
 from milestones.contract import UnusableInput
 from milestones.discovery import find_package
 
+log = structlog.get_logger(__name__)
+
 CHUNK_BYTES = 1024 * 1024
 LONGEST_NAME_BYTES = 200
+#: What an upload left behind that broke off is deleted at this age, in seconds.
+STRAY_SECONDS = 24 * 3600.0
+#: Files of this age have been looked at often enough, so that tidying costs nothing in a large store.
+SETTLED_SECONDS = 8 * 24 * 3600.0
+#: How often a process looks for that, in seconds, and how many files at once.
+TIDY_SECONDS = 3600.0
+FILES_AT_ONCE = 500
+STORE_LOCK = 0x73746F7265
 
 
 class Refused(Exception):
     """The upload is not taken; the message is one sentence for the student. Nothing was stored, no attempt is used."""
+
+
+class CannotStore(Refused):
+    """The upload is not taken by our fault, and may be sent again as it is: the disk is full or broken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +77,9 @@ def receive(
     4. Under the student's lock decide again, number the attempt, move the file to its place (named by its SHA-256) and
        create submission and evaluation in one transaction. The workers are told after the commit.
 
-    ``file`` is a Django upload or any binary stream. Raises :class:`Refused`.
+    ``file`` is a Django upload or any binary stream. Raises :class:`Refused`, and :class:`CannotStore` for a full disk.
     """
-    now = now or timezone.now()
+    now = now or dispatch.now()
     upload_key = upload_key[:64] or uuid.uuid4().hex
     name = safe_name(original_name)
     earlier = _earlier(student, course_milestone, upload_key)
@@ -72,17 +89,25 @@ def receive(
     announced = getattr(file, "size", None)
     if announced is not None and announced > settings.UPLOAD_LIMIT_BYTES:
         raise _too_large(name)
-    with _copied(file, name) as received:
-        _check_content(received.path)
-        return _accept(
-            received,
-            name=name,
-            student=student,
-            course_milestone=course_milestone,
-            source=source,
-            upload_key=upload_key,
-            now=now,
-        )
+    try:
+        with _copied(file, name) as received:
+            _check_content(received.path)
+            submission = _accept(
+                received,
+                name=name,
+                student=student,
+                course_milestone=course_milestone,
+                source=source,
+                upload_key=upload_key,
+                now=now,
+            )
+    except OSError as trouble:
+        log.exception("upload_not_stored", student=student.pk)
+        raise CannotStore(
+            "Your file could not be stored, by our fault: please send it again in a few minutes."
+        ) from trouble
+    _tidy_now_and_then()
+    return submission
 
 
 def safe_name(original: str) -> str:
@@ -159,6 +184,7 @@ def _accept(
         if earlier is not None:
             return earlier
         _refuse_when_closed(student, course_milestone, now)
+        _lock_store(shared=True)
         _store(received)
         attempts = Submission.objects.filter(student=student, course_milestone=course_milestone)
         last = attempts.order_by("-attempt").values_list("attempt", flat=True).first()
@@ -178,6 +204,12 @@ def _accept(
         return submission
 
 
+def _lock_store(*, shared: bool) -> None:
+    """Until the transaction ends, keep apart who stores files beside each other (shared) and who deletes strays."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"select pg_advisory_xact_lock{'_shared' if shared else ''}(%s)", [STORE_LOCK])
+
+
 def _store(received: _Received) -> None:
     """Move the copy to the place that its content names: atomic, durable, harmless when the file is there already."""
     place = stored_file(received.sha256)
@@ -188,3 +220,57 @@ def _store(received: _Received) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+# --- what broke off ---
+
+
+def tidy(*, older_than: float = STRAY_SECONDS) -> int:
+    """Delete what uploads left behind that never became submissions, when it is ``older_than`` seconds old.
+
+    Half copies, where the process was killed; and files of the last eight days that were stored before their transaction
+    failed. Answers how many were deleted. An upload of the same content at the same moment is safe: it holds the store's
+    lock from storing its file to the end of its transaction.
+    """
+    root = Path(settings.MEDIA_ROOT)
+    deleted = 0
+    for folder in _aged(root.glob("incoming/*"), older_than, float("inf")):
+        shutil.rmtree(folder, ignore_errors=True)
+        deleted += 1
+    stored = _aged(root.glob("uploads/*/*"), older_than, SETTLED_SECONDS)
+    while some := list(itertools.islice(stored, FILES_AT_ONCE)):
+        with transaction.atomic():
+            _lock_store(shared=False)
+            names = [path.name for path in some]
+            known = set(Submission.objects.filter(sha256__in=names).values_list("sha256", flat=True))
+            for path in some:
+                if path.name not in known:
+                    path.unlink(missing_ok=True)
+                    deleted += 1
+    return deleted
+
+
+def _aged(paths: Iterator[Path], youngest: float, oldest: float) -> Iterator[Path]:
+    """The paths that were last changed between so many and so many seconds ago. Some may go while we look."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            if youngest <= time.time() - path.stat().st_mtime < oldest:
+                yield path
+
+
+_next_tidying = 0.0
+
+
+def _tidy_now_and_then() -> None:
+    """:func:`tidy`, at most once an hour per process. Whoever takes uploads does it: workers need not be able to write."""
+    global _next_tidying  # noqa: PLW0603 - the state of a process, and harmless if two threads meet here
+    if time.monotonic() < _next_tidying:
+        return
+    _next_tidying = time.monotonic() + TIDY_SECONDS
+    try:
+        deleted = tidy()
+    except (OSError, DatabaseError, InterfaceError):
+        log.exception("tidying_failed")
+    else:
+        if deleted:
+            log.info("strays_deleted", number=deleted)

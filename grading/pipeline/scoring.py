@@ -8,7 +8,6 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
-from django.utils import timezone
 
 from grading.models import (
     AuditEvent,
@@ -22,7 +21,7 @@ from grading.models import (
     RubricVersion,
 )
 from grading.pipeline import results, storable
-from grading.pipeline.dispatch import Claim, ClaimLost, held
+from grading.pipeline.dispatch import Claim, ClaimLost, held, now
 from milestones import contract
 
 
@@ -58,7 +57,7 @@ def publish(
         evaluation.rubric_version = _rubric_version(submission.course_milestone, rubric_toml)
         evaluation.state = Evaluation.State.SCORED
         evaluation.claim = evaluation.lease_until = None
-        evaluation.finished_at = timezone.now()
+        evaluation.finished_at = now()
         evaluation.save()
         EvaluationEvidence.objects.bulk_create(_evidence(evaluation, result.exhibits))
         CriterionScore.objects.bulk_create(_criterion_scores(evaluation, result.criteria))

@@ -1,10 +1,12 @@
-"""Which workers live, as they say themselves in Redis every few seconds. Only estimates and the batch rule read it."""
+"""Which workers live, as they say themselves in Redis every few seconds. Only estimates and the batch rule read it.
+
+Times are by the clock of Redis, since the workers' own clocks may differ.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
-import time
 
 import redis
 import structlog
@@ -13,6 +15,7 @@ from django.conf import settings
 log = structlog.get_logger(__name__)
 
 KEY = "tinytorch:workers"
+SWEEP_CALLED = "tinytorch:sweep-called"
 #: A worker that was not heard of for this long (seconds) is not counted any more.
 SILENCE = 30.0
 
@@ -27,12 +30,25 @@ def _redis() -> redis.Redis:
     return _client(settings.CACHES["default"]["LOCATION"])
 
 
+def _now() -> float:
+    seconds, microseconds = _redis().time()
+    return seconds + microseconds / 1e6
+
+
 def announce(name: str, slots: int) -> None:
     """Say that the worker ``name`` lives and has ``slots`` slots. Redis being away is nobody's trouble."""
     try:
-        _redis().hset(KEY, name, json.dumps({"slots": slots, "at": time.time()}))
+        _redis().hset(KEY, name, json.dumps({"slots": slots, "at": _now()}))
     except redis.RedisError as trouble:
         log.warning("worker_not_announced", trouble=str(trouble))
+
+
+def may_call_for_a_sweep() -> bool:
+    """Whether nobody has called for a sweep just now; then the caller has, and others will not for a while."""
+    try:
+        return bool(_redis().set(SWEEP_CALLED, 1, nx=True, px=int(1000 * settings.SWEEP_SECONDS)))
+    except redis.RedisError:
+        return False  # nor could a message be sent
 
 
 def withdraw(name: str) -> None:
@@ -46,13 +62,13 @@ def withdraw(name: str) -> None:
 def live() -> dict[str, int]:
     """Name -> slots of every worker heard of lately; empty when there is none or Redis is away."""
     try:
-        said = _redis().hgetall(KEY)
+        said, now = _redis().hgetall(KEY), _now()
     except redis.RedisError:
         return {}
     workers = {}
     for name, text in said.items():
         entry = json.loads(text)
-        if time.time() - entry["at"] < SILENCE:
+        if now - entry["at"] < SILENCE:
             workers[name.decode()] = int(entry["slots"])
     return workers
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import stat
 import threading
+import time
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -288,3 +290,48 @@ def test_eight_clicks_at_once_make_one_attempt(milestone, alice):
     answers = at_once(8, lambda number: hand_in(student, milestone, upload_key="one form"))
     assert len({submission.pk for submission in answers}) == 1
     assert Evaluation.objects.count() == 1
+
+
+# --- our fault ---
+
+
+def test_a_store_that_cannot_be_written_is_our_fault_and_the_same_upload_may_come_again(
+    milestone, alice, settings, tmp_path
+):
+    store = tmp_path / "store"
+    settings.MEDIA_ROOT = store
+    store.touch()  # a file where the folder should be: nothing can be stored below it
+    with pytest.raises(intake.CannotStore, match="by our fault: please send it again"):
+        hand_in(place(alice), milestone, upload_key="one click")
+    assert not Submission.objects.exists()
+    store.unlink()
+    assert hand_in(place(alice), milestone, upload_key="one click").attempt == 1
+
+
+def leave_behind(name: str, *, age: timedelta) -> Path:
+    path = Path(settings.MEDIA_ROOT) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("stray")
+    for changed in (path, path.parent):
+        os.utime(changed, times=(time.time() - age.total_seconds(),) * 2)
+    return path
+
+
+def test_what_uploads_that_broke_off_left_is_deleted_after_a_day(milestone, alice):
+    submission = hand_in(place(alice), milestone)
+    os.utime(submission.path, times=(time.time() - 2 * 86_400,) * 2)
+    half_copy = leave_behind("incoming/tmpx/work.zip", age=2 * DAY)
+    without_submission = leave_behind(f"uploads/ab/ab{'0' * 62}", age=2 * DAY)
+    of_today = leave_behind(f"uploads/cd/cd{'0' * 62}", age=DAY / 2)
+    assert intake.tidy() == 2
+    assert not half_copy.parent.exists()
+    assert not without_submission.exists()
+    assert sorted(stored_files()) == sorted([submission.path, of_today])
+    assert intake.tidy() == 0
+
+
+def test_the_first_upload_that_a_process_takes_tidies_up(milestone, alice, monkeypatch):
+    monkeypatch.setattr(intake, "_next_tidying", 0.0)
+    stray = leave_behind(f"uploads/ab/ab{'0' * 62}", age=2 * DAY)
+    hand_in(place(alice), milestone)
+    assert not stray.exists()

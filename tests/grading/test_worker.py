@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -17,7 +18,7 @@ from grading.pipeline import dispatch, intake, workers
 from milestones import registry
 from milestones.catalog import samples
 from tests.conftest import CHECKOUT, Worker, place, wait_until, worker_environment
-from tests.making import packed
+from tests.making import packed, waiting
 
 pytestmark = pytest.mark.sandbox
 
@@ -179,3 +180,18 @@ def test_a_worker_whose_sandbox_does_not_hold_takes_no_work_and_says_why(slot, d
     assert ended.returncode != 0
     assert "This worker takes no work" in ended.stderr
     assert " ready." not in ended.stdout + ended.stderr
+
+
+def test_a_worker_calls_for_sweeps_without_beat(worker: Worker, milestone, alice):
+    """Beat goes by the wall clock: when that is set back, it is silent for as long."""
+    worker.beat.kill()
+    worker.beat.wait()
+    try:
+        evaluation = waiting(place(alice), milestone)
+        Evaluation.objects.filter(pk=evaluation.pk).update(
+            state=State.RUNNING, claim=uuid.uuid4(), lease_until=timezone.now(), started_at=timezone.now()
+        )
+        wait_until(lambda: state_of(evaluation) != State.RUNNING, seconds=30, what="the sweep")
+        assert evaluation.tries >= 1
+    finally:
+        worker.start_beat()
