@@ -3,7 +3,7 @@ import os
 
 print("ATTEMPTED", flush=True)
 for path in ("/submission/../../../../etc/shadow", "/proc/self/root/../etc/shadow", "/proc/self/cwd/../../etc/shadow",
-             "/root/.ssh/id_rsa", "/var/lib/tinytorch-assessment", "/home", "/work", "/run/tinytorch-sandbox", "/opt"):
+             "/root/.ssh/id_rsa", "/var/lib/tinytorch-assessment", "/home", "/srv", "/run/tinytorch-sandbox", "/opt"):
     if os.path.exists(path):
         print("ESCAPED: sees", path, flush=True)
 for target in ("/etc/passwd", "/proc/1/environ", "/dev/zero", "/"):

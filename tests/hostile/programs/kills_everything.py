@@ -6,4 +6,5 @@ print("ATTEMPTED", flush=True)
 if os.fork() == 0:
     os.setsid()
     os.kill(-1, signal.SIGKILL)
+    os._exit(0)
 os.kill(-1, signal.SIGKILL)

@@ -10,6 +10,6 @@ for pid in filter(str.isdecimal, os.listdir("/proc")):
             print(path, open(path, "rb").read(2000) if os.path.isfile(path) else os.listdir(path)[:50], flush=True)
         except OSError as error:
             print("HELD:", path, error.strerror)
-    if os.path.exists(f"/proc/{pid}/root/work") or os.path.exists(f"/proc/{pid}/root/home"):
+    if os.path.exists(f"/proc/{pid}/root/srv") or os.path.exists(f"/proc/{pid}/root/home"):
         print("ESCAPED: the host's files through", pid)
 print("ATTEMPTED", flush=True)
