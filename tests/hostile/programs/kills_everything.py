@@ -1,10 +1,12 @@
 """Sends SIGKILL to every process that it may send it to."""
+import contextlib
 import os
 import signal
 
 print("ATTEMPTED", flush=True)
-if os.fork() == 0:
-    os.setsid()
+child = os.fork()
+with contextlib.suppress(OSError):
+    os.setsid() if child == 0 else None
     os.kill(-1, signal.SIGKILL)
+if child == 0:
     os._exit(0)
-os.kill(-1, signal.SIGKILL)
