@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -11,6 +11,7 @@ from milestones.contract import OurTrouble
 from milestones.discovery import IGNORED, PackageLocation
 from milestones.sandbox.answers import StudentFault
 from milestones.sandbox.tools import ToolResult
+from milestones.student import notebooks
 from milestones.student.operations import Fault
 
 # Ruff prints one finding a line as path:line:column: RULE message. The paths are the student's, so anything may be in them.
@@ -51,33 +52,24 @@ class Source:
         *,
         mounted_at: str,
     ) -> None:
-        prefix = f"{location.root}/" if location.root else ""
-        self.files = {
-            name: content
-            for name, content in files.items()
-            if name.endswith((".py", ".ipynb"))
-            and name.startswith(prefix)
-            and not IGNORED & set(PurePosixPath(name).parts)
-        }
-        for extra in (location.single, location.submission):
-            if extra:
-                self.files[extra] = files[extra]
+        self.files = _assessed(files, location)
+        self._code = {name: _code_of(name, content) for name, content in self.files.items()}
         self._run_ruff = run_ruff
         self._mounted_at = mounted_at
 
     @property
     def code_lines(self) -> int:
         """Lines that are neither blank nor only a comment."""
-        return sum(len(_CODE_LINE.findall(content)) for content in self.files.values())
+        return sum(len(_CODE_LINE.findall(content)) for content in self._code.values())
 
     @property
     def definitions(self) -> int:
-        return sum(len(_DEFINITION.findall(content)) for content in self.files.values())
+        return sum(len(_DEFINITION.findall(content)) for content in self._code.values())
 
     @property
     def public_definitions(self) -> int:
         """Classes, functions and methods whose name has no leading underscore: what should carry a docstring."""
-        return sum(len(_PUBLIC.findall(content)) for content in self.files.values())
+        return sum(len(_PUBLIC.findall(content)) for content in self._code.values())
 
     def ruff(self, *, select: Sequence[str], most_complex: int) -> list[Finding]:
         """Findings of the selected rules. The student's own configuration is not read, nor their ``noqa`` obeyed."""
@@ -88,7 +80,7 @@ class Source:
         lost = [finding for finding in findings if finding.rule == UNREADABLE and NOT_UTF8 not in finding.message]
         if len(lost) == len(self.files):
             raise OurTrouble(f"Ruff could read none of the files at {self._mounted_at}.")
-        return findings
+        return _one_slip_a_file(findings)
 
     def _in_batches(self) -> Iterator[list[str]]:
         """The files' paths in lists that fit into one command line, whose length the kernel limits to 2 MB."""
@@ -116,3 +108,43 @@ class Source:
             for m in found
             if m
         ]
+
+
+def _assessed(files: dict[str, bytes], location: PackageLocation) -> dict[str, bytes]:
+    """The files of the framework: of its folder, or the notebooks and sources that it is exported from."""
+    if location.notebooks:
+        sources = {name: files[name] for name in location.notebooks}
+        assessed = {name: files[name] for name, _cells in notebooks.exported(sources).values()}
+    elif location.single:
+        assessed = {location.single: files[location.single]}
+    else:
+        prefix = f"{location.root}/" if location.root else ""
+        assessed = {
+            name: content
+            for name, content in files.items()
+            if name.endswith((".py", ".ipynb"))
+            and name.startswith(prefix)
+            and not IGNORED & set(PurePosixPath(name).parts)
+        }
+    if location.submission:
+        assessed[location.submission] = files[location.submission]
+    return assessed
+
+
+def _code_of(name: str, content: bytes) -> bytes:
+    """The Python text of a file: itself, or the code cells of a notebook."""
+    return (
+        "\n".join(notebooks.cells_of(content, name)).encode("utf-8", "replace") if name.endswith(".ipynb") else content
+    )
+
+
+def _one_slip_a_file(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, with the first syntax error of each file alone: one missing quote makes errors of all lines after it."""
+    kept, broken = [], set()
+    for finding in findings:
+        if finding.rule == "invalid-syntax":
+            if finding.file in broken:
+                continue
+            broken.add(finding.file)
+        kept.append(finding)
+    return kept

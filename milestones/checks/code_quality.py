@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from milestones.checks.outcome import check
+from milestones.checks.outcome import check, not_run
 from milestones.contract import Measurement, Status
 from milestones.lab import Lab
 from milestones.source import Finding, Source
@@ -18,6 +18,11 @@ COMPLEXITY_RULES = ("C901",)
 MOST_COMPLEX = 10
 # One sure error in every 20 lines of code earns nothing; none earns all.
 LINES_PER_ERROR = 20
+TITLES = {
+    "code_errors": "No errors that a linter is sure of",
+    "code_docstrings": "Public classes and functions are documented",
+    "code_complexity": f"Functions have at most {MOST_COMPLEX} branches",
+}
 
 
 @check("code_quality", "Code quality")
@@ -27,25 +32,24 @@ def code_quality(source: Source, lab: Lab) -> list[Measurement]:
     documented = [f for f in findings if f.rule in DOCSTRING_RULES]
     tangled = [f for f in findings if f.rule in COMPLEXITY_RULES]
     errors = [f for f in findings if f not in documented and f not in tangled]
-    lines = max(source.code_lines, 1)
+    lines = source.code_lines
+    if not lines:
+        return [not_run(key, title, "there is no code to look at") for key, title in TITLES.items()]
     return [
         _share(
             "code_errors",
-            "No errors that a linter is sure of",
             1 - len(errors) * LINES_PER_ERROR / lines,
             errors,
             f"{len(errors)} findings in {lines:,} lines of code",
         ),
         _share(
             "code_docstrings",
-            "Public classes and functions are documented",
             1 - len(documented) / max(source.public_definitions, 1),
             documented,
             f"{max(source.public_definitions - len(documented), 0)} of {source.public_definitions} have a docstring",
         ),
         _share(
             "code_complexity",
-            f"Functions have at most {MOST_COMPLEX} branches",
             1 - 5 * len(tangled) / max(source.definitions, 1),
             tangled,
             f"{len(tangled)} of {source.definitions} functions are more complex",
@@ -53,12 +57,12 @@ def code_quality(source: Source, lab: Lab) -> list[Measurement]:
     ]
 
 
-def _share(key: str, title: str, value: float, findings: list[Finding], words: str) -> Measurement:
+def _share(key: str, value: float, findings: list[Finding], words: str) -> Measurement:
     share = min(max(value, 0.0), 1.0)
     common = ", ".join(f"{rule} {count}×" for rule, count in Counter(f.rule for f in findings).most_common(3))
     return Measurement(
         key=key,
-        title=title,
+        title=TITLES[key],
         kind="share",
         status=Status.PASSED if share >= 0.999 else Status.PARTIAL if share else Status.WRONG,
         value=round(share, 4),

@@ -68,6 +68,36 @@ def test_notebooks_are_exported_where_there_is_no_package():
     assert find_package(["01_tensor.ipynb", "02_layers.ipynb"]).notebooks == ("01_tensor.ipynb", "02_layers.ipynb")
 
 
+def test_a_package_is_found_within_a_repository_of_the_same_name():
+    names = ["TinyTorch/README.py", "TinyTorch/tinytorch/__init__.py", "TinyTorch/tinytorch/engine/values.py"]
+    assert find_package(names).root == "TinyTorch/tinytorch"
+
+
+def test_a_numbered_folder_holds_sources_and_is_no_package():
+    names = ["modules/01_tensor/tensor.py", "modules/02_activations/activations.py", "modules/01_tensor/test_tensor.py"]
+    assert find_package(names).notebooks == tuple(names[:2])
+
+
+def test_sources_beside_a_package_are_kept_for_what_it_lacks_notebooks_first():
+    names = ["tinytorch/core/tensor.py", "modules/02_x/x.py", "modules/02_x/x.ipynb", "src/02_x/02_x.py", "03_y.ipynb"]
+    location = find_package(names)
+    assert (location.root, location.notebooks) == ("tinytorch", ())
+    assert location.sources == ("modules/02_x/x.ipynb", "modules/02_x/x.py", "03_y.ipynb")
+
+
+def test_the_course_s_src_counts_where_there_are_no_modules():
+    names = ["tinytorch/core/tensor.py", "src/02_layers/02_layers.py"]
+    assert find_package(names).sources == ("src/02_layers/02_layers.py",)
+
+
+def test_helpers_do_not_hide_a_single_file():
+    assert find_package(["mine.py", "setup.py", "test_mine.py", "conftest.py", "submission.py"]).single == "mine.py"
+
+
+def test_a_file_called_tinytorch_is_the_framework_among_others():
+    assert find_package(["tinytorch.py", "train.py", "plots.py"]).single == "tinytorch.py"
+
+
 def test_a_project_in_another_language_is_named():
     with pytest.raises(UnusableInput, match=r"No Python TinyTorch package found \(this looks like a C\+\+ project\)"):
         find_package(["tinytorch/tensor.cpp", "CMakeLists.txt"])
