@@ -74,6 +74,7 @@ __all__ = [
 _CHUNK = 256 * 1024
 _LOOK_SECONDS = 0.1  # how often CPU time and memory are looked at
 _HEARTBEAT_SECONDS = 0.25
+_OVERSLEPT_SECONDS = 1.0  # later than this after a time-out, we were not running
 # How many times the wall limit is waited for when the program would work and gets no processor.
 _BUSY_FACTOR = 5
 _FAULT_BYTES = 8 * MAX_FAULT_NUMBERS + MAX_FAULT_TEXT
@@ -294,7 +295,7 @@ class Sandbox:
         next_beat = time.monotonic() + _HEARTBEAT_SECONDS
         self._selector.modify(self._connection, selectors.EVENT_READ | selectors.EVENT_WRITE)
         while True:
-            events = self._selector.select(max(0.0, min(next_look, next_beat) - time.monotonic()))
+            events = self._select(min(next_look, next_beat), clock)
             answer = self._serve(events, outgoing, decoder)
             if answer is not None:
                 return answer
@@ -306,6 +307,17 @@ class Sandbox:
                 next_beat = now + _HEARTBEAT_SECONDS
                 if on_wait is not None:
                     on_wait()
+
+    def _select(self, until: float, clock: _Clock) -> list[tuple[selectors.SelectorKey, int]]:
+        """What is ready by ``until``. When we ourselves were stopped meanwhile, or the whole machine was, that time is
+        not the program's."""
+        before = time.monotonic()
+        events = self._selector.select(max(0.0, until - before))
+        overslept = time.monotonic() - max(before, until)
+        if overslept > _OVERSLEPT_SECONDS:
+            clock.excuse(overslept)
+            self._waited -= overslept
+        return events
 
     def _serve(
         self, events: list[tuple[selectors.SelectorKey, int]], outgoing: list[memoryview], decoder: Decoder
@@ -337,9 +349,11 @@ class Sandbox:
         """What no descriptor tells: memory, CPU time, and the end of a program whose child still holds the socket."""
         if self._box.group.out_of_memory():
             raise self._out_of_memory()
-        clock.check()
-        if self._box.process.descriptor is None and self._box.process.poll() is not None:
+        # Before the clock: when bwrap alone was killed, what it had begun to set up may wait for it for ever.
+        code = self._box.process.poll()
+        if code is not None and (code < 0 or self._box.process.descriptor is None):
             raise self._why_it_ended(unread=False)
+        clock.check()
 
     def _send(self, outgoing: list[memoryview]) -> None:
         try:
@@ -443,6 +457,10 @@ class _Clock:
         if cpu_seconds is not None:
             self._cpu = min(self._cpu, cpu_seconds)
             self._wall = min(self._wall, cpu_seconds * limits.wall / limits.cpu_seconds)
+
+    def excuse(self, seconds: float) -> None:
+        """Take off wall time in which nothing could be expected of the program."""
+        self._started += seconds
 
     def check(self) -> None:
         """Raise StudentTimedOut when the CPU budget or the program's own wall time is spent, OurTrouble when the machine

@@ -68,6 +68,8 @@ def take(told: dict[str, Any]) -> dict[str, Any]:
             upload_key=told["key"],
         )
         return {"outcome": "accepted", "submission": submission.pk, "sha256": hashlib.sha256(content).hexdigest()}
+    except intake.CannotStore as trouble:
+        return {"outcome": "trouble", "why": f"CannotStore: {trouble}"}
     except intake.Refused as refusal:
         return {"outcome": "refused", "why": str(refusal)}
     except Exception as trouble:

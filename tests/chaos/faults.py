@@ -58,14 +58,14 @@ def kill_sandbox(scene: Scene) -> bool:
 def kill_redis(scene: Scene) -> bool:
     """SIGKILL Redis, and start it again a moment later, empty."""
     scene.ground.kill_redis()
-    scene.crew.after(scene.dice.uniform(0.0, 2.0), scene.ground.start_servers)
+    scene.crew.after(scene.dice.uniform(0.0, 1.0), scene.ground.start_servers)
     return True
 
 
 def kill_postgres(scene: Scene) -> bool:
     """SIGKILL the whole of PostgreSQL, and start it again a moment later."""
     scene.ground.kill_postgres()
-    scene.crew.after(scene.dice.uniform(0.0, 2.0), scene.ground.start_servers)
+    scene.crew.after(scene.dice.uniform(0.0, 1.0), scene.ground.start_servers)
     return True
 
 
@@ -177,7 +177,7 @@ KINDS: dict[Fault, int] = {
     kill_door: 3,
 }
 #: How long a fault may wait for something to hit.
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 1.5
 
 
 def name_of(fault: Fault) -> str:

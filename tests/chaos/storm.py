@@ -171,6 +171,7 @@ class Storm:
                 ["uploads", str(len(students.uploads))],
                 ["… refused, as they must be", str(outcomes["refused"])],
                 ["… sent again after trouble", str(sum(upload.tries > 1 for upload in students.uploads))],
+                ["… of which something was left, and tidied up", str(found.strays)],
                 ["submissions", str(found.submissions)],
                 ["… with one published result", str(found.published)],
                 ["… in the list for a person", str(found.for_a_person)],

@@ -20,7 +20,7 @@ from grading.models import (
     MilestoneResult,
     Submission,
 )
-from grading.pipeline import results
+from grading.pipeline import intake, results
 from milestones import registry
 from tests.chaos.crew import Upload
 
@@ -60,6 +60,7 @@ class Verdict:
     inconsistent: list[str] = field(default_factory=list)
     left_behind: list[str] = field(default_factory=list)
     deaf: list[str] = field(default_factory=list)
+    strays: int = 0
     submissions: int = 0
     published: int = 0
     for_a_person: int = 0
@@ -127,6 +128,7 @@ def _check_files(verdict: Verdict, submissions: list[Submission]) -> None:
             continue
         if (hashlib.sha256(content).hexdigest(), len(content)) != (submission.sha256, submission.size):
             verdict.lost.append(f"The file of {submission} is not what was handed in.")
+    verdict.strays = intake.tidy(older_than=0)
     stored = {path for path in (media / "uploads").rglob("*") if path.is_file()}
     without_row = stored - {submission.path for submission in submissions}
     verdict.left_behind += [f"The file {path} belongs to no submission." for path in sorted(without_row)]

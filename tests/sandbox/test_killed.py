@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from milestones.sandbox.session import Sandbox, StudentCrashed
 from milestones.sandbox.tools import run_tool
 from tests.sandbox.conftest import LIMITS, run
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 MakeSandbox = Callable[..., Sandbox]
 SENDS_TO_ITSELF = """
     import os, signal, threading
@@ -91,6 +95,20 @@ def test_a_linter_that_is_killed_from_outside_is_our_trouble(alices_files: Path)
     with pytest.raises(OurTrouble, match="killed from outside"):
         run_tool(["python", "-c", "import time; time.sleep(60)"], alices_files, limits=LIMITS)
     killer.join()
+
+
+def test_time_in_which_the_machine_stood_still_is_not_the_programs(alices_files: Path) -> None:
+    """The wall limit is two seconds and the program sleeps for one; everything is stopped for four seconds meanwhile."""
+    command = [sys.executable, "-m", "tests.sandbox.paused", str(alices_files)]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as grader:
+        everything = [grader.pid, *map(int, grader.stdout.readline().split())]
+        time.sleep(0.3)
+        for pid in everything:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(4)
+        for pid in everything:
+            os.kill(pid, signal.SIGCONT)
+        assert grader.stdout.read() == "awake\n"
 
 
 def _below(pid: int) -> list[int]:
