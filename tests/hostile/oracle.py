@@ -65,9 +65,12 @@ class Host:
     environment: dict[str, str] = field(default_factory=dict)
     descriptors: int = 0
     threads: int = 0
+    children: frozenset[int] = frozenset()
+    folders_made: int = 0
 
     @classmethod
     def look(cls, canaries: tuple[Path, ...]) -> Host:
+        """The host as it is now. A worker that other tests share may be a child of this process: it stays."""
         return cls(
             canaries=canaries,
             contents={path: _state(path) for path in canaries},
@@ -75,6 +78,8 @@ class Host:
             environment={k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"},
             descriptors=len(os.listdir("/proc/self/fd")),
             threads=threading.active_count(),
+            children=_children(),
+            folders_made=len(_made),
         )
 
 
@@ -110,11 +115,11 @@ def assert_host_unchanged(before: Host) -> None:
     while list(_ownerless_processes()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert list(_ownerless_processes()) == [], "processes of pool users are left"
-    assert list(_left_folders()) == [], "job folders or control groups are left"
+    assert list(_left_folders(since=before.folders_made)) == [], "job folders or control groups are left"
     assert list(_listening_for_a_pool_user()) == [], "a pool user listens on the network"
     assert list(_files_of_pool_users()) == [], "files of pool users are left"
     assert not os.path.exists(PICKLE_CANARY), "a pickle was loaded"
-    assert not _children(), "child processes are left"
+    assert after.children <= before.children, "child processes are left"
 
 
 def _held_by_us() -> Iterator[str]:
@@ -158,9 +163,10 @@ def _uids_with_processes() -> set[int]:
     return found
 
 
-def _left_folders() -> Iterator[str]:
-    """Job folders (made under a hidden name first) and control groups of this process that are still there."""
-    for path in _made:
+def _left_folders(*, since: int) -> Iterator[str]:
+    """Job folders (made under a hidden name first) and control groups of this process that are still there, of those made
+    after the first ``since`` ones."""
+    for path in _made[since:]:
         folder, name = os.path.split(path)
         yield from (found for found in (path, os.path.join(folder, name.lstrip("."))) if os.path.exists(found))
 
@@ -193,13 +199,13 @@ def _files_of_pool_users() -> Iterator[Path]:
             yield path
 
 
-def _children() -> list[int]:
-    """Children of this process that were not there to begin with: none, since a test starts none itself."""
+def _children() -> frozenset[int]:
+    """The children of this process."""
     try:
         listed = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
     except OSError:
-        return []
-    return [int(pid) for pid in listed]
+        return frozenset()
+    return frozenset(int(pid) for pid in listed)
 
 
 # -- the result ------------------------------------------------------------------------------------------------------------
