@@ -150,6 +150,7 @@ class Trainer:
         self.labels = labels
         self.loss = None
         self.loss_name = ""
+        self.why_not_theirs = []
         self.optimizer = None
         self._pass = None
         self.road = self.adapter.road
@@ -198,9 +199,6 @@ class Trainer:
         for holder in self.holders:
             clear_gradient(holder, to_zero=self._to_zero)
 
-    def _gradients(self):
-        return [gradient_of(holder) for holder in self.holders]
-
     # -- loss ------------------------------------------------------------------------------------------------------
 
     def _choose_loss(self, images, labels):
@@ -213,6 +211,7 @@ class Trainer:
             wanted = self._gradients()
         except Exception as error:
             obstacle = error
+        refused, wrong = "", ""
         for name, loss in self._losses():
             try:
                 self._clear()
@@ -220,11 +219,14 @@ class Trainer:
                 found = self._gradients()
             except Exception as error:
                 obstacle = obstacle or error
+                refused = refused or f"your {name}: {self._short(error)}"
                 continue
             if np.isfinite(value) and found and (not wanted or _alike(found, wanted)):
                 self.loss_name = f"your {name}"
                 return loss
+            wrong = wrong or f"your {name} sends {'another' if found else 'no'} gradient back"
         if wanted:
+            self.why_not_theirs.append(wrong or refused or "there is no CrossEntropyLoss")
             self.loss_name = "the gradient of softmax cross-entropy, handed to your backward()"
             return self._hand_gradient
         if obstacle is not None:
@@ -283,11 +285,14 @@ class Trainer:
             optimizer = self._make_optimizer(rate)
             optimizer.step()
             after = map(to_array, self.holders)
-            right = all(_close(new - old, move) for new, old, move in zip(after, before, moves, strict=True))
-        except Exception:
-            right = False
-        if right:
-            return optimizer
+            if all(_close(new - old, move) for new, old, move in zip(after, before, moves, strict=True)):
+                return optimizer
+            reason = f"your {type(optimizer).__name__} does not move parameters by rate times gradient"
+        except StudentFault:
+            reason = "there is no SGD"
+        except Exception as error:
+            reason = f"your SGD: {self._short(error)}"
+        self.why_not_theirs.append(reason)
         for holder, old, move in zip(self.holders, before, moves, strict=True):
             write_array(holder, (old + move).astype(old.dtype))
         return plain
@@ -301,11 +306,14 @@ class Trainer:
 
     @property
     def manner(self):
-        """By what means it trains, as a phrase for a report."""
-        own = isinstance(self.optimizer, PlainUpdate)
-        return (
-            f"{self.loss_name} and {'a plain update of the grader' if own else f'your {type(self.optimizer).__name__}'}"
-        )
+        """By what means it trains, and why not by the student's own, as a phrase for a report."""
+        ours = isinstance(self.optimizer, PlainUpdate)
+        update = "a plain update of the grader" if ours else f"your {type(self.optimizer).__name__}"
+        reasons = f" ({'; '.join(self.why_not_theirs)})" if self.why_not_theirs else ""
+        return f"{self.loss_name} and {update}{reasons}"
+
+    def _short(self, error):
+        return error.text if isinstance(error, StudentFault) else self.adapter.package.describe(error)[:160]
 
 
 class PlainUpdate:

@@ -1,5 +1,6 @@
 """Reading and writing the numbers inside student objects: tensors and their gradients, layers and their parameters."""
 
+import contextlib
 import types
 from collections.abc import Mapping
 
@@ -103,11 +104,8 @@ def gradient_of(holder):
 
 def require_gradient(holder):
     """Mark a parameter as one that gradients are wanted for; layers of several generations forget to."""
-    try:
+    with contextlib.suppress(AttributeError):
         holder.requires_grad = True
-    except AttributeError:
-        return False
-    return True
 
 
 def clear_gradient(holder, *, to_zero):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import evaluation, newcomer, queue
+from tests.benchmarks import evaluation, fairness, newcomer, queue
 
 parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
 parser.add_argument("--pairs", type=int, default=9, help="evaluations in the sandbox and bare, in turn")
@@ -12,4 +12,5 @@ parser.add_argument("--uploads", type=int, default=15, help="uploads of a packag
 options = parser.parse_args()
 evaluation.main(options.pairs)
 queue.main()
+fairness.main()
 newcomer.main(options.uploads)

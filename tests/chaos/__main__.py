@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
-import os
 import secrets
 import signal
 import sys
@@ -38,14 +37,7 @@ def main() -> int:
     faulthandler.register(signal.SIGUSR1)
     processes.adopt_orphans()
     with Ground() as ground:
-        environment = ground.environment("harness")
-        del environment["CHAOS_CLOCK"]
-        os.environ.update(environment)
-        os.environ.pop("DATASETS_DIR", None)
-
-        import django
-
-        django.setup()
+        ground.take_part()
         from tests.chaos.storm import Storm
 
         return Storm(ground, seed=seed, options=options).run()

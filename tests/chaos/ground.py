@@ -15,6 +15,7 @@ import threading
 import time
 from pathlib import Path
 
+import django
 import redis
 
 from assessment_site import embedded
@@ -116,6 +117,15 @@ class Ground:
             "CHAOS_CLOCK": str(self._clock(name)),
             "CHAOS_DISK_IS_FULL": str(self.disk_is_full_file),
         }
+
+    def take_part(self) -> None:
+        """Make this process one of the ground's, with Django set up for it. Once, and before Django is used."""
+        environment = self.environment("harness")
+        del environment["CHAOS_CLOCK"]
+        os.environ.pop("DATASETS_DIR", None)
+        os.environ.update(environment)
+        self.manage("migrate", "--noinput", "--verbosity", "0")
+        django.setup()
 
     def _clock(self, name: str) -> Path:
         file = self.folder / "clocks" / name

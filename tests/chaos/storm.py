@@ -42,7 +42,6 @@ class Storm:
     def run(self) -> int:
         """Answers the exit code."""
         began = time.monotonic()
-        self.ground.manage("migrate", "--noinput", "--verbosity", "0")
         places = cast()
         verdict.install_witness()
         with Crew(self.ground) as crew, Students(self.ground, places, seed=self.seed) as students:
