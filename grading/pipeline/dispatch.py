@@ -93,9 +93,14 @@ def enqueue(evaluation: Evaluation) -> None:
 
 
 def rerun(evaluation: Evaluation, *, by: Person | None, seed: int | None = None, batch: bool = False) -> Evaluation:
-    """Run the submission of ``evaluation`` again, as a new evaluation beside the old one; marks are carried over."""
+    """Run the submission of ``evaluation`` again, as a new evaluation beside the old one; marks are carried over.
+
+    With its own seed it does exactly what it did before: the sizes that it settled on by the speed of the machine are
+    replayed, so that a busier machine changes no point.
+    """
+    counts = evaluation.counts if seed == evaluation.seed else {}
     with transaction.atomic():
-        again = Evaluation.objects.create(**first_values(evaluation.submission, batch=batch, seed=seed))
+        again = Evaluation.objects.create(**first_values(evaluation.submission, batch=batch, seed=seed), counts=counts)
         AuditEvent.objects.create(
             who=by,
             course_id=evaluation.course_id,

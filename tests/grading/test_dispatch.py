@@ -266,6 +266,15 @@ def test_running_again_adds_an_evaluation_and_keeps_the_old_one(milestone, alice
     assert place(alice).results.get().score == 90
 
 
+def test_running_again_with_its_own_seed_replays_what_the_speed_of_the_machine_had_settled(milestone, alice, ivy):
+    first = making.waiting(place(alice), milestone)
+    first.counts = {"test_images": 2_000}
+    first.save()
+    assert dispatch.rerun(first, by=ivy, seed=first.seed).counts == {"test_images": 2_000}
+    assert dispatch.rerun(first, by=ivy, seed=first.seed + 1).counts == {}
+    assert dispatch.rerun(first, by=ivy).counts == {}
+
+
 # --- messages ---
 
 
