@@ -186,6 +186,14 @@ def can_override(user: Person, submission: Submission) -> bool:
     return not own and is_staff_of(user, submission.course_milestone.course)
 
 
+def may_see_all_output(user: Person, submission: Submission) -> bool:
+    """Whether ``user`` reads all that the code of ``submission`` printed, also while hidden inputs were in use.
+
+    Its author must not: code can print the images that it is measured on. Staff may, except about work of their own.
+    """
+    return can_override(user, submission)
+
+
 def get_criterion_score_to_mark(user: Person, criterion_score_id: int) -> CriterionScore:
     """One criterion score that ``user`` may override, or 404."""
     found = get_criterion_score(user, criterion_score_id)

@@ -136,7 +136,7 @@ def newest_runs(evaluations: QuerySet[Evaluation]) -> list[Evaluation]:
     return list(
         evaluations.order_by("submission__course_milestone_id", "-submission__attempt", "-pk")
         .distinct("submission__course_milestone_id")
-        .defer("log", "measurements", "diagnoses", "progress", "notes", "phases", "counts")
+        .defer("log", "open_log", "measurements", "diagnoses", "progress", "notes", "phases", "counts")
     )
 
 

@@ -122,7 +122,8 @@ class Resources:
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """The whole result of one run of one submission. ``score`` counts what is marked; ``benchmark_met`` is None when the
-    interval reaches the mark from below and a person decides."""
+    interval reaches the mark from below and a person decides. ``log`` is all that the student's code printed, for staff;
+    ``open_log`` is the part that its author may read: of groups without hidden inputs."""
 
     milestone: str
     number: int
@@ -142,18 +143,25 @@ class Evaluation:
     practice_data: bool
     evaluator_version: str
     log: str
+    open_log: str = ""
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """One step of a running evaluation, as shown live. ``checks`` are (key, title, status or None) in running order."""
+    """One step of a running evaluation, as shown live. ``checks`` are (key, title, status or None) in running order.
+
+    ``printed`` is the end of what the student's code has printed in groups without hidden inputs; ``output_hidden`` says
+    that one with hidden inputs runs now.
+    """
 
     phase: str
     message: str
     checks: tuple[tuple[str, str, str | None], ...] = ()
     curve: tuple[tuple[int, float], ...] = ()
     done: float = 0.0
+    printed: str = ""
+    output_hidden: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,13 +175,18 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Checks that share one sandbox and one CPU budget. Groups run one after the other and each can fail alone."""
+    """Checks that share one sandbox and one CPU budget. Groups run one after the other and each can fail alone.
+
+    ``hidden_inputs``: the sandbox gets images or texts that students must not see, so what the code prints there, live or
+    afterwards, is for staff alone: it could print them. A group must say that it is open.
+    """
 
     key: str
     title: str
     cpu_seconds: float
     checks: tuple[Check, ...]
     executes_student_code: bool = True
+    hidden_inputs: bool = True
     memory_bytes: int = 1024 * 1024 * 1024
 
 

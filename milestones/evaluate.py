@@ -39,6 +39,8 @@ from milestones.sandbox.tools import ToolResult, run_tool
 from milestones.source import Source
 
 LOG_BYTES = 64 * 1024
+#: Characters of output that a page shows while the run goes on.
+LIVE_TAIL = 4_096
 # Reasons for a person to look that a measurement's evidence can give.
 HUMAN_REASONS = {"better_on_unseen": "the supplied weights do better on unseen images than on training images"}
 
@@ -123,6 +125,7 @@ class _Run:
     measurements: list[Measurement] = field(default_factory=list)
     usages: list[Usage] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
+    open_logs: list[str] = field(default_factory=list)
     states: dict[str, str | None] = field(default_factory=dict)
     curve: tuple[tuple[int, float], ...] = ()
     unusable: str = ""
@@ -133,6 +136,8 @@ class _Run:
         self.states = {check.key: None for check in self.checks}
         self.lab.on_curve = self._show_curve
         self._now = ("", "")
+        self._group: Group | None = None
+        self._student: Student | None = None
 
     # -- progress ----------------------------------------------------------------------------------------------------
 
@@ -148,8 +153,16 @@ class _Run:
                 checks=tuple((check.key, check.title, self._state_of(check)) for check in self.checks),
                 curve=self.curve,
                 done=done / max(len(self.states), 1),
+                printed=self._printed(),
+                output_hidden=self._group is not None and self._group.hidden_inputs,
             )
         )
+
+    def _printed(self) -> str:
+        """The end of what the code's author may read of its output by now."""
+        group, student = self._group, self._student
+        now = "" if student is None or group is None or group.hidden_inputs else student.log_tail(LIVE_TAIL)
+        return "\n".join(log for log in (*self.open_logs, now) if log)[-LIVE_TAIL:]
 
     def _state_of(self, check: Check) -> str | None:
         """How the check ended, ``running`` while it does, None before."""
@@ -184,6 +197,7 @@ class _Run:
             on_wait=self._tell,
             blocked=self.blocked,
         )
+        self._student, self._group = student, group
         spent_on: Check | None = None
         try:
             for position, check in enumerate(group.checks):
@@ -204,6 +218,8 @@ class _Run:
             student.close()
             self.usages += student.usages
             self.logs += student.logs
+            self.open_logs += [] if group.hidden_inputs else student.logs
+            self._student = self._group = None
 
     def _load(self, student: Student, first: Check) -> None:
         """Import the package; one without a usable Tensor ends the evaluation of everything that executes it."""
@@ -294,6 +310,7 @@ class _Run:
             practice_data=any(data.practice for data in used),
             evaluator_version=evaluator_version(),
             log="\n".join(log for log in self.logs if log)[-LOG_BYTES:],
+            open_log="\n".join(log for log in self.open_logs if log)[-LOG_BYTES:],
             notes=self.location.notes,
         )
 

@@ -122,6 +122,7 @@ def result(
         "dataset": "mnist",
         "practice_data": False,
         "evaluator_version": "1",
-        "log": "trained",
+        "log": "trained on hidden images",
+        "open_log": "trained",
     }
     return contract.Evaluation(**plain | values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
@@ -53,6 +54,26 @@ def test_a_running_submission_shows_phase_checks_and_the_curve(alice, milestone)
     figure = json.loads(re.search(r'<script id="live-curve-data"[^>]*>(.*?)</script>', answer.content.decode())[1])
     assert figure["data"][0]["y"] == [2.3, 1.25]
     assert not answer.content.strip().startswith(b"<!doctype")
+
+
+def test_a_running_submission_shows_what_was_printed_until_hidden_images_come(alice, milestone):
+    claim, evaluation = started(place(alice), milestone)
+    address = reverse("submission_status", args=[evaluation.submission_id])
+    printed = contract.Progress(phase="Mathematics", message="Softmax", printed="shape (3, 4)\n<b>")
+    dispatch.renew(claim, printed)
+    assert "What your code printed shape (3, 4) &lt;b&gt;" in text_of(client_of(alice).get(address))
+    dispatch.renew(claim, dataclasses.replace(printed, phase="MNIST", output_hidden=True))
+    text = text_of(client_of(alice).get(address))
+    assert "shape (3, 4)" in text
+    assert "Hidden now: these checks use images that nobody should see" in text
+
+
+def test_while_grades_are_held_nothing_of_a_run_is_shown_live(alice, milestone):
+    CourseMilestone.objects.update(hold_grades=True)
+    claim, evaluation = started(place(alice), milestone)
+    dispatch.renew(claim, contract.Progress(phase="Mathematics", message="Softmax", printed="shape (3, 4)"))
+    answer = client_of(alice).get(reverse("submission_status", args=[evaluation.submission_id]))
+    assert "shape (3, 4)" not in text_of(answer)
 
 
 def test_the_fragment_is_the_same_as_the_part_of_the_page(alice, milestone):
@@ -187,13 +208,24 @@ def test_what_student_code_prints_is_text_and_never_markup(alice, milestone):
     evaluation = published(
         place(alice),
         milestone,
-        log=evil,
+        open_log=evil,
         diagnoses=(contract.Diagnosis(code="x", message=evil, advice=evil, evidence={evil: evil}),),
         attempt={"original_name": evil},
     )
     html = client_of(alice).get(page_of(evaluation)).content.decode()
     assert "<script>alert" not in html
     assert "&lt;script&gt;alert(1)" in html
+
+
+def test_staff_read_all_output_and_its_author_only_what_hidden_images_cannot_be_in(alice, tia, milestone):
+    evaluation = published(place(alice), milestone, open_log="epoch 1\n", log="epoch 1\nPICTURE\n")
+    seen_by = {who: text_of(client_of(who).get(page_of(evaluation))) for who in (alice, tia)}
+    assert "epoch 1" in seen_by[alice]
+    assert "PICTURE" not in seen_by[alice]
+    assert "only the course staff" not in seen_by[tia]
+    assert "PICTURE" in seen_by[tia]
+    answer = client_of(alice).get(reverse("result_json", args=[evaluation.submission_id]))
+    assert b"PICTURE" not in answer.content
 
 
 def test_held_grades_are_shown_to_staff_and_nowhere_to_the_student(alice, tia, milestone, course):

@@ -10,9 +10,10 @@ from grading.models.scores import (
     MilestoneResult,
     Override,
     PolicyVersion,
+    Review,
     RubricVersion,
 )
-from grading.models.submissions import Evaluation, EvaluationEvidence, Submission, stored_file
+from grading.models.submissions import Evaluation, EvaluationEvidence, Rerun, Submission, stored_file
 
 __all__ = [
     "AuditEvent",
@@ -28,6 +29,8 @@ __all__ = [
     "Override",
     "Person",
     "PolicyVersion",
+    "Rerun",
+    "Review",
     "RubricVersion",
     "Submission",
     "stored_file",

@@ -94,6 +94,26 @@ class BenchmarkDecision(models.Model):
         return f"benchmark {'met' if self.met else 'not met'} says {self.by}: {self.reason}"
 
 
+class Review(models.Model):
+    """A person has looked at what a run was flagged for, and what they found. Append-only."""
+
+    evaluation = models.ForeignKey(Evaluation, on_delete=models.PROTECT, related_name="reviews")
+    reason = models.TextField()
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["evaluation", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.lookups.GreaterThan(Length(Trim("reason")), 0), name="a_review_has_a_reason"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"reviewed by {self.by}: {self.reason}"
+
+
 class MilestoneResult(models.Model):
     """What one student has reached in one milestone. Written by ``pipeline/results.py`` and by nothing else."""
 

@@ -90,6 +90,9 @@ class Evaluation(models.Model):
 
     state = models.CharField(max_length=10, choices=State, default=State.RECEIVED)
     batch = models.BooleanField(default=False, help_text="Class batch: waits behind live work.")
+    rerun = models.ForeignKey(
+        "Rerun", on_delete=models.PROTECT, null=True, blank=True, related_name="evaluations", help_text="Part of this."
+    )
     queued_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -113,7 +116,10 @@ class Evaluation(models.Model):
     wall_seconds = models.FloatField(null=True, blank=True)
     peak_memory_bytes = models.BigIntegerField(null=True, blank=True)
     limits = models.TextField(blank=True)
-    log = models.TextField(blank=True)
+    log = models.TextField(blank=True, help_text="All that was printed, or why a run failed by our fault: for staff.")
+    open_log = models.TextField(
+        blank=True, help_text="What was printed while no hidden inputs were in use: its author reads it as well."
+    )
     measurements = models.JSONField(default=list, blank=True)
     diagnoses = models.JSONField(default=list, blank=True)
     notes = models.JSONField(default=list, blank=True)
@@ -142,6 +148,7 @@ class Evaluation(models.Model):
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="running_by_lease"),
             models.Index(fields=["student", "submission"], name="evaluations_by_student"),
             models.Index(fields=["course", "finished_at"], name="evaluations_by_course"),
+            models.Index(fields=["course"], condition=~Q(needs_human=[]), name="for_a_person_by_course"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -175,6 +182,23 @@ class Evaluation(models.Model):
     @property
     def is_final(self) -> bool:
         return self.state in self.FINAL
+
+
+class Rerun(models.Model):
+    """Many submissions that one person had measured again at once. Its progress is the state of its evaluations."""
+
+    course = models.ForeignKey(Course, on_delete=models.PROTECT, related_name="reruns")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+    what = models.CharField(max_length=200, help_text="Which submissions, in words.")
+    reason = models.TextField()
+    same_draws = models.BooleanField(help_text="With the earlier seed and counts; otherwise with new ones.")
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"re-run {self.pk} of {self.what}"
 
 
 class EvaluationEvidence(models.Model):

@@ -92,7 +92,7 @@ def attempts_of(student: Enrollment, course_milestone: CourseMilestone) -> list[
     """The scored attempts of ``student``, in the order they were handed in."""
     scored = (
         Evaluation.objects.filter(state=Evaluation.State.SCORED)
-        .defer("log", "measurements", "progress")
+        .defer("log", "open_log", "measurements", "progress")
         .order_by("-pk")
         .prefetch_related("criteria__overrides", "benchmark_decisions")
     )

@@ -80,6 +80,7 @@ def _evaluation_values(result: contract.Evaluation, benchmark_measurement: str) 
         "diagnoses": storable.json_value(result.diagnoses),
         "notes": storable.json_value(result.notes),
         "log": storable.text(result.log),
+        "open_log": storable.text(result.open_log),
         "counts": storable.json_value(result.counts),
         "dataset": storable.text(result.dataset)[:200],
         "practice_data": result.practice_data,

@@ -19,7 +19,7 @@ from milestones import registry
 
 State = Evaluation.State
 #: Columns that only the shown run needs.
-LARGE = ("log", "measurements", "diagnoses", "notes", "counts")
+LARGE = ("log", "open_log", "measurements", "diagnoses", "notes", "counts")
 
 
 @signed_in
@@ -59,11 +59,13 @@ def page_context(request: HttpRequest, found: Submission) -> dict[str, Any]:
         "is_staff": staff,
         "may_mark": access.can_override(request.user, found) and shown.pk == _speaking_run(runs),
         "sees_scores": access.may_see_scores(request.user, course_milestone),
+        "sees_all_output": access.may_see_all_output(request.user, found),
     }
     if not shown.is_final:
         return context | live_context(shown)
     if shown.state == State.SCORED and context["sees_scores"]:
-        context["report"] = report_of(_with_everything(shown), course_milestone)
+        context["report"] = report = report_of(_with_everything(shown), course_milestone)
+        context["printed"] = report.evaluation.log if context["sees_all_output"] else report.evaluation.open_log
     return context
 
 

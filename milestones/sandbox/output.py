@@ -41,5 +41,8 @@ class Output:
         return text
 
     def tail(self, characters: int = 4000) -> str:
-        """The end of the text, for a message."""
-        return self.text()[-characters:]
+        """The end of the text, for a message; as cheap as it is short, since a live page asks for it all the time."""
+        # A character has at most four bytes; the one that is cut in front is among the three more.
+        size = 4 * characters + 3
+        last = bytes(b"".join([self._first[-size:], *self._last])[-size:])
+        return clean_text(last.decode("utf-8", "replace"))[-characters:]

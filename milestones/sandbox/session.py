@@ -130,6 +130,10 @@ class Sandbox:
         """What the program has printed: the first and last 64 KB of both its outputs, without control characters."""
         return self._output.text()
 
+    def log_tail(self, characters: int) -> str:
+        """The end of :attr:`log`."""
+        return self._output.tail(characters)
+
     @property
     def usage(self) -> Usage:
         """What has been used so far; after the end, in all."""

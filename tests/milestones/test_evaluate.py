@@ -12,7 +12,7 @@ import pytest
 from milestones import registry
 from milestones.catalog import samples
 from milestones.contract import Level, Status, UnusableInput
-from milestones.evaluate import evaluate
+from milestones.evaluate import LIVE_TAIL, evaluate
 from milestones.sandbox.session import Sandbox
 from milestones.student.operations import Operation
 
@@ -177,6 +177,30 @@ def test_no_label_of_a_measured_image_and_no_true_training_label_goes_in(tmp_pat
     ]
     assert len(renamed) > 1900
     assert all(true != given for true, given in renamed)
+
+
+NOSY = """
+_forward = Dense.forward
+def forward(self, x, *rest):
+    pixels = getattr(x, "data", x)
+    print("PICTURE" if pixels.shape[-1] == 784 and pixels.min() >= 0 and pixels.max() > 0 else "CALLED")
+    return _forward(self, x, *rest)
+Dense.forward = forward
+"""
+
+
+def test_what_is_printed_while_hidden_images_are_in_use_reaches_only_staff(tmp_path):
+    path = samples.materialise(SAMPLES["weak_weights"].folder, tmp_path / "nosy")
+    layers = path / "tinytorch" / "core" / "layers.py"
+    layers.write_text(layers.read_text() + NOSY)
+    seen = []
+    result = evaluate(1, path, seed=SEED, on_progress=seen.append)
+    assert "PICTURE" in result.log
+    assert "CALLED" in result.open_log
+    assert any("CALLED" in step.printed for step in seen)
+    assert "PICTURE" not in result.open_log + "".join(step.printed for step in seen)
+    assert {step.phase for step in seen if step.output_hidden} == {"MNIST"}
+    assert max(len(step.printed) for step in seen) <= LIVE_TAIL
 
 
 def test_two_packages_in_one_archive_are_refused(tmp_path):

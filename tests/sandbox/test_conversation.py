@@ -200,8 +200,9 @@ def test_the_log_keeps_both_ends_and_nothing_that_a_terminal_obeys(sandbox: Make
     """
     with sandbox() as open_sandbox:
         run(open_sandbox, source)
-        log = open_sandbox.log
+        log, tail = open_sandbox.log, open_sandbox.log_tail(100)
     assert log.startswith("first words\nzzz")
+    assert tail == log[-100:]
     assert log.endswith("zzz\nlast words\n")
     assert "bytes left out" in log
     assert len(log) < 132 * 1024

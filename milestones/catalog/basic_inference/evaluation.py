@@ -27,6 +27,7 @@ GROUPS = (
         key="mathematics",
         title="Mathematics",
         cpu_seconds=20,
+        hidden_inputs=False,
         checks=(
             package_import,
             dense_forward,
@@ -44,6 +45,7 @@ GROUPS = (
         key="architecture",
         title="Architecture",
         cpu_seconds=20,
+        hidden_inputs=False,
         checks=(network_composition, initial_weights, parameters_of(RECIPE.sizes), nonlinearity_of(RECIPE.sizes)),
     ),
     Group(key="mnist", title="MNIST", cpu_seconds=120, checks=(mnist_accuracy_of(RECIPE),)),
