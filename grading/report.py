@@ -126,21 +126,13 @@ def _criterion(score: CriterionScore, stated: Criterion | None, by_key: Mapping[
 
 
 def charts_of(evidence: EvaluationEvidence) -> Iterable[charts.Chart]:
-    """The figures of one exhibit, by its kind; a kind that has no figure gives none.
-
-    A ``curve`` is ``{"x": […], "y": […], "x_unit": …, "y_unit": …}`` or a plain list of [images, loss].
-    """
-    key = f"exhibit-{evidence.key}"
+    """The figures of one exhibit, by its kind (see ``milestones.exhibits``); a kind that has no figure gives none."""
+    key, data = f"exhibit-{evidence.key}", evidence.data
     if evidence.kind == "curve":
-        points, units = evidence.data, {}
-        if isinstance(points, Mapping):
-            points, units = list(zip(points["x"], points["y"], strict=True)), points
-        x_title = f"Seen in training ({units.get('x_unit', 'images')})"
-        y_title = f"Loss ({units.get('y_unit', 'nats')})"
-        yield loss_curve(points, key=key, title=evidence.title, x_title=x_title, y_title=y_title)
+        for points in data["series"].values():
+            yield loss_curve(points, key=key, title=evidence.title, x_title=data["x_title"], y_title=data["y_title"])
     elif evidence.kind == "confusion_matrix":
-        matrix = evidence.data
-        labels = [str(number) for number in range(len(matrix))]
+        matrix, labels = data["matrix"], data["labels"]
         yield charts.confusion_matrix(matrix, key=key, title=evidence.title, labels=labels)
         shares = [row[true] / sum(row) if sum(row) else None for true, row in enumerate(matrix)]
         yield charts.per_class_accuracy(shares, key=f"{key}-classes", title="Which classes are hard?", labels=labels)
@@ -155,29 +147,32 @@ def loss_curve(
     y_title: str = "Loss (nats)",
 ) -> charts.Chart:
     """The grader's own curve, live or afterwards; a loss that is not finite ends as a gap."""
-    finite = [(x, y) for x, y in points if y < NOT_FINITE]
+    finite = [(x, y) for x, y in points if y is not None and y < NOT_FINITE]
     return charts.learning_curve(finite, key=key, title=title, x_title=x_title, y_title=y_title)
 
 
-def images_of(grid: Sequence[Mapping[str, Any]]) -> Iterable[Image]:
-    """The images of a grid exhibit: grey ``pixels`` as rows of 0 to 255."""
-    for each in grid:
-        said = each["read_as"]
+def images_of(grid: Mapping[str, Any]) -> Iterable[Image]:
+    """The images of a grid exhibit, grey or in colour."""
+    height, width, channels = grid["shape"]
+    for each in grid["images"]:
         yield Image(
-            address="data:image/png;base64," + base64.b64encode(grey_png(each["pixels"])).decode(),
-            is_class=str(each["is"]),
-            read_as=str(said) if said >= 0 else "nothing (not finite)",
+            address="data:image/png;base64,"
+            + base64.b64encode(png(base64.b64decode(each["pixels"]), width, height, channels)).decode(),
+            is_class=each["is"],
+            read_as=each["read_as"] or "nothing (not finite)",
         )
 
 
-def grey_png(rows: Sequence[Sequence[int]]) -> bytes:
-    """An 8-bit grey PNG (ISO/IEC 15948) of ``rows`` of equal length."""
+def png(pixels: bytes, width: int, height: int, channels: int) -> bytes:
+    """An 8-bit PNG (ISO/IEC 15948) of ``pixels`` (height, width, channels): grey with one channel, RGB with three."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 0, 0, 0, 0)
-    lines = b"".join(b"\0" + bytes(row) for row in rows)
+    colour_type = {1: 0, 3: 2}[channels]
+    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
+    row = width * channels
+    lines = b"".join(b"\0" + pixels[start : start + row] for start in range(0, height * row, row))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
 
 

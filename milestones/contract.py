@@ -78,7 +78,8 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Exhibit:
-    """A larger piece of evidence for people: a curve, a matrix, a grid of images. Plain JSON; never scored."""
+    """A larger piece of evidence for people: a curve, a matrix, a grid of images. Plain JSON, made by ``exhibits``; never
+    scored."""
 
     key: str
     kind: str
@@ -205,11 +206,13 @@ class Criterion:
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """The headline benchmark: the measurement it reads, the mark to reach (in the measurement's own unit), its words."""
+    """The headline benchmark: the measurement it reads, the mark to reach (in the measurement's own unit), its words, and
+    what else must hold: ``requires`` maps further measurements to the least value that each must have."""
 
     measurement: str
     mark: float
     title: str
+    requires: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from milestones.contract import Exhibit
 from milestones.datasets.data import ImageData, TextData
 from milestones.datasets.store import DataStore
+
+Data = TypeVar("Data", ImageData, TextData)
 
 # Sizes that a count may settle on. Fixed steps, so that a replay needs only the step and not the speed of a machine.
 LADDER = (200, 500, 1_000, 2_000, 5_000, 10_000)
@@ -124,7 +127,17 @@ class Lab:
 
     def mnist(self) -> ImageData:
         """MNIST or practice digits; noted, so that the result says what it was measured on."""
-        data = self._datasets.mnist()
+        return self._noted(self._datasets.mnist())
+
+    def cifar10(self) -> ImageData:
+        """CIFAR-10 or practice shapes; noted as well."""
+        return self._noted(self._datasets.cifar10())
+
+    def text(self) -> TextData:
+        """The text corpus or practice sentences; noted as well."""
+        return self._noted(self._datasets.text())
+
+    def _noted(self, data: Data) -> Data:
         self.used[data.name] = data
         return data
 

@@ -44,7 +44,10 @@ def total_of(points: Sequence[tuple[float | None, float]]) -> tuple[float, float
 def benchmark_met(
     benchmark: Benchmark, measurements: Mapping[str, Measurement], *, mark: float | None = None
 ) -> bool | None:
-    """True at or above the mark; None where only the interval reaches it and a person decides; otherwise False."""
+    """True at or above the mark; None where only the interval reaches it and a person decides; otherwise False. False, too,
+    where something else that the benchmark requires does not hold."""
+    if any(not _value(measurements.get(key)) >= least for key, least in benchmark.requires.items()):
+        return False
     measurement = measurements.get(benchmark.measurement)
     wanted = benchmark.mark if mark is None else mark
     if measurement is None or measurement.value is None or not measurement.n:

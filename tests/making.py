@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from grading.models import CourseMilestone, Enrollment, Evaluation, Submission
 from grading.pipeline import dispatch
-from milestones import contract
+from milestones import contract, exhibits
 
 TENSOR = {"tinytorch/core/tensor.py": "class Tensor:\n    pass\n"}
 _numbers = itertools.count(1)
@@ -115,7 +115,9 @@ def result(
         "diagnoses": (
             contract.Diagnosis(code="bias_gradient_not_summed", message="Sum it.", advice="Over the batch."),
         ),
-        "exhibits": (contract.Exhibit(key="curve", kind="curve", title="Training", data=[[0, 2.3], [1, 1.9]]),),
+        "exhibits": (
+            exhibits.curve("curve", "Training", {"Loss": [(0, 2.3), (1, 1.9)]}, x_title="Images", y_title="Loss"),
+        ),
         "resources": contract.Resources(wall_seconds=12.0, cpu_seconds=10.0, peak_memory_bytes=10**8, limits="cgroup"),
         "seed": 7,
         "counts": {"test_images": 2000},

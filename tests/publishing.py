@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from django.conf import settings
 from django.db import transaction
 
 from grading.models import CourseMilestone, Enrollment, Evaluation
 from grading.pipeline import dispatch, scoring
+from milestones import exhibits
 from tests import making
 
-CURVE = {"x": [0, 640, 1280], "y": [2.3, 1.1, 0.4], "x_unit": "images", "y_unit": "nats"}
+EXHIBITS = (
+    exhibits.curve(
+        "curve",
+        "Does the loss fall?",
+        {"Loss on unseen images": [(0, 2.3), (640, 1.1), (1280, 0.4)]},
+        x_title="Images seen in training",
+        y_title="Loss (nats)",
+    ),
+    exhibits.confusion_matrix("confusion", "Which are confused?", np.array([[9, 1], [0, 10]]), ["0", "1"]),
+    exhibits.image_grid(
+        "mistakes", "Which were wrong?", np.array([[[[0, 255]]]], dtype=np.uint8), true=["0"], read_as=["1"]
+    ),
+)
 
 
 def started(student: Enrollment, milestone: CourseMilestone, **values: Any) -> tuple[dispatch.Claim, Evaluation]:

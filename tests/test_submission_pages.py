@@ -18,7 +18,7 @@ from grading.views.submissions import seconds_to_next_look
 from milestones import contract
 from tests import making
 from tests.conftest import place
-from tests.publishing import CURVE, failed, published, started
+from tests.publishing import EXHIBITS, failed, published, started
 from tests.visiting import client_of, milestone_page, page_of, queries_of, rows_of, said, text_of, upload
 
 pytestmark = pytest.mark.django_db
@@ -130,17 +130,7 @@ DIAGNOSIS = contract.Diagnosis(
 
 
 def test_a_result_shows_diagnoses_first_then_criteria_evidence_and_figures(alice, milestone):
-    exhibits = (
-        contract.Exhibit(key="curve", kind="curve", title="Does the loss fall?", data=CURVE),
-        contract.Exhibit(key="confusion", kind="confusion_matrix", title="Which are confused?", data=[[9, 1], [0, 10]]),
-        contract.Exhibit(
-            key="mistakes",
-            kind="image_grid",
-            title="Which were wrong?",
-            data=[{"pixels": [[0, 255]], "is": 0, "read_as": 1}],
-        ),
-    )
-    evaluation = published(place(alice), milestone, shares=0.85, diagnoses=(DIAGNOSIS,), exhibits=exhibits)
+    evaluation = published(place(alice), milestone, shares=0.85, diagnoses=(DIAGNOSIS,), exhibits=EXHIBITS)
     answer = client_of(alice).get(page_of(evaluation))
     text = text_of(answer)
     assert text.index("The bias gradient keeps the batch") < text.index("Sum it over axis 0.") < text.index("Criteria")
@@ -167,12 +157,11 @@ def test_backticks_in_advice_are_code_and_nothing_else():
 
 
 def test_the_numbers_of_a_figure_are_a_csv(alice, milestone):
-    exhibits = (contract.Exhibit(key="curve", kind="curve", title="Does the loss fall?", data=CURVE),)
-    evaluation = published(place(alice), milestone, exhibits=exhibits)
+    evaluation = published(place(alice), milestone, exhibits=EXHIBITS)
     address = reverse("figure_csv", args=[evaluation.submission_id, "exhibit-curve"])
     assert address in client_of(alice).get(page_of(evaluation)).content.decode()
     assert rows_of(client_of(alice).get(address)) == [
-        ["Seen in training (images)", "Loss (nats)"],
+        ["Images seen in training", "Loss (nats)"],
         ["0", "2.3000"],
         ["640", "1.1000"],
         ["1,280", "0.4000"],

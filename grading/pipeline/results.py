@@ -184,8 +184,13 @@ def _counted_values(attempt: Attempt | None) -> dict[str, Any]:
         "criterion_points": attempt.criterion_points,
         "unmarked": attempt.unmarked,
         "needs_human": bool(attempt.unmarked) or attempt.benchmark_met is None,
-        "failing_diagnoses": [diagnosis["code"] for diagnosis in evaluation.diagnoses],
+        "failing_diagnoses": [diagnosis["code"] for diagnosis in _causes(evaluation.diagnoses)],
     }
+
+
+def _causes(diagnoses: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the mistakes are; symptoms only where no cause was recognised."""
+    return [diagnosis for diagnosis in diagnoses if not diagnosis.get("symptom")] or diagnoses
 
 
 def _passing_values(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from numpy.typing import NDArray
 
 from milestones.checks.outcome import check, statement
 from milestones.contract import Check, Measurement
 from milestones.lab import Lab
+from milestones.networks import Network
 from milestones.proxy import ModelFacts, Student
 
 # Largest share of a model's response that an affine map may miss through float32 rounding, with room to spare. A ReLU
@@ -59,18 +58,19 @@ def _unsteady(asked: Check, facts: ModelFacts) -> Measurement:
     )
 
 
-def nonlinearity_of(sizes: tuple[int, ...]) -> Check:
-    """The check that a model of ``sizes`` (input … classes) has a hidden non-linear layer."""
+def nonlinearity_of(network: Network) -> Check:
+    """The check that the assessed model, or the standard ``network``, has a hidden non-linear layer."""
 
     @check("hidden_nonlinearity", "A hidden layer with a non-linearity")
     def hidden_nonlinearity(student: Student, lab: Lab) -> Measurement:
-        facts = student.build(sizes)
+        facts = student.build(network)
+        features = network.features(own=facts.own_model)
         random = lab.random("hidden_nonlinearity")
         gaps = []
         for scale in (0.02, 0.1, 0.5, 1.0):
-            a, b = (random.uniform(-scale, scale, size=(8, sizes[0])).astype(np.float32) for _ in range(2))
+            a, b = (random.uniform(-scale, scale, size=(8, features)).astype(np.float32) for _ in range(2))
             batch = np.concatenate([a + b, a, b, np.zeros_like(a), a])
-            scores = student.logits(batch, classes=sizes[-1], raw=True)
+            scores = student.logits(batch, classes=network.classes, raw=True)
             if not is_saturated(scores):
                 *responses, once_more = np.split(scores_as_logits(scores), 5)
                 if not is_steady(responses[1], once_more):
@@ -99,13 +99,13 @@ def nonlinearity_of(sizes: tuple[int, ...]) -> Check:
     return hidden_nonlinearity
 
 
-def parameters_of(sizes: tuple[int, ...]) -> Check:
+def parameters_of(network: Network) -> Check:
     """The check that the parameters of the assessed model can be found and are as many as its layers need."""
 
     @check("parameters_found", "The model's parameters are found")
     def parameters_found(student: Student, lab: Lab) -> Measurement:
-        facts = student.build(sizes)
-        expected = sum(inputs * outputs + outputs for inputs, outputs in itertools.pairwise(sizes))
+        facts = student.build(network)
+        expected = network.parameter_count
         right = facts.parameter_count == expected if not facts.own_model else facts.parameter_count > 0
         wanted = f", expected {expected:,} in the standard network" if not facts.own_model and not right else ""
         return statement(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from milestones import reference
-from milestones.checks.layers import dense_layer
 from milestones.checks.outcome import cases, check, information, sentence_of
 from milestones.contract import Measurement
 from milestones.lab import Comparison, Lab, compare
+from milestones.networks import dense_layer
 from milestones.proxy import Student
 from milestones.sandbox.session import StudentFault
 from milestones.student.operations import Fault
@@ -25,7 +25,7 @@ def dense_gradient(student: Student, lab: Lab) -> Measurement:
         x, weight = random.normal(size=(items, inputs)), random.normal(size=(inputs, outputs))
         bias, upstream = random.normal(size=outputs), random.normal(size=(items, outputs))
         try:
-            answers = student.gradient(dense_layer(inputs, outputs, bias=True), x, upstream, [weight, bias])
+            answers = student.gradient(dense_layer(inputs, outputs), x, upstream, [weight, bias])
         except StudentFault as fault:
             if fault.code == Fault.NO_GRADIENT:
                 return information(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +11,11 @@ from milestones import reference
 from milestones.checks.outcome import cases, check
 from milestones.contract import Check, Measurement, Status
 from milestones.lab import Comparison, Lab, compare
+from milestones.networks import Layer, dense_layer
 from milestones.proxy import Student
 
 # (items, inputs, outputs): one item, square, wide, narrow, and sizes met in the course.
 DENSE_SHAPES = ((1, 3, 2), (4, 5, 5), (7, 2, 9), (16, 31, 4), (32, 64, 10))
-
-
-def dense_layer(inputs: int, outputs: int, *, bias: bool) -> dict[str, Any]:
-    """The settings that describe a dense layer to the sandboxed side."""
-    return {"component": "dense", "inputs": inputs, "outputs": outputs, "bias": bias}
 
 
 @check("dense_forward", "Dense layer computes x·W + b")
@@ -32,7 +27,7 @@ def dense_forward(student: Student, lab: Lab) -> Measurement:
     for items, inputs, outputs in DENSE_SHAPES:
         x, weight = random.normal(size=(items, inputs)), random.normal(size=(inputs, outputs))
         bias = random.normal(size=outputs)
-        answer = student.forward(dense_layer(inputs, outputs, bias=True), x, [weight, bias])
+        answer = student.forward(dense_layer(inputs, outputs), x, [weight, bias])
         comparisons.append((f"{items}×{inputs} into {outputs}", compare(answer, reference.dense(x, weight, bias))))
         without_bias.append(compare(answer, reference.dense(x, weight)).equal)
     return cases(
@@ -136,13 +131,13 @@ def network_composition(student: Student, lab: Lab) -> Measurement:
     random = lab.random("network_composition")
     comparisons = []
     for sizes, activation in (((5, 7, 3), "relu"), ((4, 9, 6, 2), "tanh"), ((12, 8, 8, 10), "sigmoid")):
-        layers: list[dict[str, Any]] = []
+        layers: list[Layer] = []
         parameters = []
         x = random.normal(size=(6, sizes[0]))
         expected = x
         for position, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
             weight, bias = random.normal(size=(inputs, outputs)) / np.sqrt(inputs), random.normal(size=outputs)
-            layers.append(dense_layer(inputs, outputs, bias=True))
+            layers.append(dense_layer(inputs, outputs))
             parameters += [weight, bias]
             expected = reference.dense(expected, weight, bias)
             if position + 2 < len(sizes):
@@ -161,7 +156,7 @@ def initial_weights(student: Student, lab: Lab) -> Measurement:
     (X. Glorot, Y. Bengio, 2010), sqrt(2 / (inputs + outputs)).
     """
     inputs, outputs = 256, 64
-    layer = dense_layer(inputs, outputs, bias=True)
+    layer = dense_layer(inputs, outputs)
     start = student.forward(layer, np.zeros((1, inputs)))
     weight = student.forward(layer, np.eye(inputs))
     right_shape = start.shape == (1, outputs) and weight.shape == (inputs, outputs)

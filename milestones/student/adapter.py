@@ -23,6 +23,10 @@ from milestones.student.values import (
 # Where each component is usually defined; a class in such a module beats one of the same name elsewhere.
 _LAYER_MODULES = ("layers", "layer", "modules", "nn")
 _ACTIVATION_MODULES = ("activations", "activation", *_LAYER_MODULES)
+_LOSS_MODULES = ("losses", "loss", "training", "nn")
+_OPTIMIZER_MODULES = ("optimizers", "optimizer", "optim")
+_VISION_MODULES = ("spatial", "convolutions", "convolution", "conv", "pooling", "cnn", *_LAYER_MODULES)
+_LANGUAGE_MODULES = ("transformer", "transformers", "tinygpt", "attention")
 HOME_MODULES = {
     "tensor": ("tensor",),
     "variable": ("autograd",),
@@ -32,11 +36,40 @@ HOME_MODULES = {
     "tanh": _ACTIVATION_MODULES,
     "softmax": _ACTIVATION_MODULES,
     "sequential": ("networks", "containers", "container", "sequential", *_LAYER_MODULES),
-    "cross_entropy": ("losses", "loss", "training", "nn"),
-    "sgd": ("optimizers", "optimizer", "sgd", "optim"),
+    "cross_entropy": _LOSS_MODULES,
+    "mean_squared_error": _LOSS_MODULES,
+    "binary_cross_entropy": _LOSS_MODULES,
+    "sgd": ("sgd", *_OPTIMIZER_MODULES),
+    "adam": ("adam", *_OPTIMIZER_MODULES),
+    "adamw": ("adamw", "adam", *_OPTIMIZER_MODULES),
+    "convolution": _VISION_MODULES,
+    "max_pool": _VISION_MODULES,
+    "average_pool": _VISION_MODULES,
+    "batch_norm": _VISION_MODULES,
+    "flatten": _VISION_MODULES,
+    "trainer": ("training", "trainer"),
+    "gelu": (*_ACTIVATION_MODULES, *_LANGUAGE_MODULES),
+    "layer_norm": ("normalization", *_LANGUAGE_MODULES, *_LAYER_MODULES),
+    "embedding": ("embeddings", "embedding", *_LANGUAGE_MODULES),
+    "attention": ("attention", *_LANGUAGE_MODULES),
+    "gpt": ("gpt", "models", *_LANGUAGE_MODULES),
+    "tokenizer": ("tokenization", "tokenizer", "tokenizers", *_LANGUAGE_MODULES),
 }
 ACTIVATIONS = frozenset({"relu", "sigmoid", "tanh", "softmax"})
-LAYERS = ACTIVATIONS | {"dense", "sequential"}
+LAYERS = ACTIVATIONS | {
+    "dense",
+    "sequential",
+    "convolution",
+    "max_pool",
+    "average_pool",
+    "batch_norm",
+    "flatten",
+    "gelu",
+    "layer_norm",
+    "embedding",
+    "attention",
+    "gpt",
+}
 BIAS_SWITCHES = ("bias", "use_bias", "has_bias")
 
 

@@ -20,6 +20,8 @@ class Operation(enum.IntEnum):
     TRAIN_DATA = 8  # -; images uint8 (n, features), labels int64 (n,) -> number kept
     TRAIN_SLICE = 9  # first step, steps, batch, rate, order seed; - -> losses (float64, steps), manner
     TRAIN_OWN = 10  # CPU-second budget; images, labels -> -
+    # 11 to 19: convolution and features; 20 to 29: losses, optimizers, the student's Trainer, checkpoints;
+    # 30 to 39: speed, memory, deployment; 40 to 59: language models.
 
 
 class Fault(enum.IntEnum):
@@ -52,7 +54,7 @@ REPORT_BYTES = 60_000
 STRUCTURE_BYTES = 1_000
 
 # Shapes of one image batch that a student's model may want, in the order in which they are tried.
-INPUT_SHAPES = ("flat", "channel", "plane")
+INPUT_SHAPES = ("flat", "channels", "plane")
 
 # Component -> class names, best first, over all generations of the course.
 COMPONENT_NAMES = {
@@ -64,8 +66,24 @@ COMPONENT_NAMES = {
     "tanh": ("Tanh", "TanH"),
     "softmax": ("Softmax", "SoftMax"),
     "sequential": ("Sequential",),
+    "convolution": ("Conv2d", "Conv2D", "MultiChannelConv2D", "ConvLayer", "Convolution2D"),
+    "max_pool": ("MaxPool2d", "MaxPool2D", "MaxPooling2D", "MaxPool"),
+    "average_pool": ("AvgPool2d", "AvgPool2D", "AveragePool2D"),
+    "batch_norm": ("BatchNorm2d", "BatchNorm2D", "BatchNorm"),
+    "flatten": ("Flatten",),
     "cross_entropy": ("CrossEntropyLoss", "CrossEntropy", "SoftmaxCrossEntropyLoss"),
+    "mean_squared_error": ("MSELoss", "MeanSquaredError", "MSE"),
+    "binary_cross_entropy": ("BinaryCrossEntropyLoss", "BCELoss", "BinaryCrossEntropy", "BCEWithLogitsLoss"),
     "sgd": ("SGD",),
+    "adam": ("Adam",),
+    "adamw": ("AdamW",),
+    "trainer": ("Trainer",),
+    "gelu": ("GELU", "Gelu"),
+    "layer_norm": ("LayerNorm", "LayerNormalization"),
+    "embedding": ("Embedding", "TokenEmbedding"),
+    "attention": ("MultiHeadAttention", "MultiHeadSelfAttention", "SelfAttention", "CausalSelfAttention"),
+    "gpt": ("GPT", "TinyGPT", "MiniGPT", "GPTModel", "Transformer"),
+    "tokenizer": ("CharTokenizer", "CharacterTokenizer", "Tokenizer"),
 }
 # What nothing can be assessed without: looked for in notebooks and sources as well where the package lacks it.
 NEEDED = ("tensor", "dense", "relu", "sigmoid", "tanh", "softmax")

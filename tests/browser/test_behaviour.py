@@ -13,7 +13,7 @@ from grading.pipeline import dispatch, scoring
 from milestones import contract
 from tests import making
 from tests.conftest import PASSWORD, place
-from tests.publishing import CURVE, published, started
+from tests.publishing import EXHIBITS, published, started
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -154,8 +154,7 @@ def test_a_run_is_followed_live_to_its_result_without_reloading(visit, alice, mi
     expect(page.locator("#live-curve-drawing .point")).to_have_count(5)
     expect(page.get_by_role("status").first).to_have_text("MNIST.")
 
-    exhibits = (contract.Exhibit(key="curve", kind="curve", title="Does the loss fall?", data=CURVE),)
-    scoring.publish(claim, making.result(shares=0.9, exhibits=exhibits))
+    scoring.publish(claim, making.result(shares=0.9, exhibits=EXHIBITS))
     expect(page.get_by_text("90 / 100").first).to_be_visible()
     expect(page.locator("#exhibit-curve-drawing .point")).to_have_count(3)
     expect(page.get_by_role("status").first).to_have_text("Result: 90 of 100.")

@@ -11,7 +11,7 @@ from grading.pipeline import dispatch
 from milestones import contract
 from tests import making
 from tests.conftest import place
-from tests.publishing import CURVE, failed, published, started
+from tests.publishing import EXHIBITS, failed, published, started
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -31,16 +31,6 @@ def pages(course, milestone: CourseMilestone, alice, bob, tia) -> dict[str, list
     diagnosis = contract.Diagnosis(
         code="x", message="The bias gradient keeps the batch", advice="Sum it.", evidence={"a": 1}
     )
-    exhibits = (
-        contract.Exhibit(key="curve", kind="curve", title="Does the loss fall?", data=CURVE),
-        contract.Exhibit(key="confusion", kind="confusion_matrix", title="Which are confused?", data=[[9, 1], [0, 10]]),
-        contract.Exhibit(
-            key="mistakes",
-            kind="image_grid",
-            title="Which were wrong?",
-            data=[{"pixels": [[0, 255]], "is": 0, "read_as": 1}],
-        ),
-    )
     result = published(
         place(alice),
         milestone,
@@ -48,7 +38,7 @@ def pages(course, milestone: CourseMilestone, alice, bob, tia) -> dict[str, list
         benchmark_met=None,
         practice_data=True,
         diagnoses=(diagnosis,),
-        exhibits=exhibits,
+        exhibits=EXHIBITS,
     )
     trouble = failed(place(alice), milestone)
     claim, running = started(place(alice), milestone)

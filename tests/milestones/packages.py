@@ -12,17 +12,18 @@ import numpy as np
 
 from milestones import archive, registry
 from milestones.catalog import samples
-from milestones.checks.accuracy import answers_right
 from milestones.checks.outcome import failed
+from milestones.checks.trial import answers_right
 from milestones.contract import Measurement, Status
 from milestones.datasets.store import DataStore
 from milestones.evaluate import inspect
 from milestones.lab import Lab
+from milestones.networks import Network, dense_chain
 from milestones.proxy import LoadReport, Student
 from milestones.sandbox.session import Sandbox, SandboxLimits, StudentFault, StudentSide
 
 MILESTONE = registry.get(1)
-SIZES = (784, 16, 10)
+NETWORK = Network(layers=dense_chain(784, 16, 10), image=(1, 28, 28))
 CHECKS = [check for group in MILESTONE.groups[:2] for check in group.checks]
 
 Files = dict[str, str | bytes]
@@ -141,11 +142,11 @@ def _learn(student: Student) -> tuple[float | None, str]:
     """Accuracy on unseen noisy copies of ten random patterns, after 40 steps; None where nothing can be trained."""
     random = np.random.default_rng(3)
     # As bright as digits are: a seventh of the pixels.
-    patterns = np.where(random.random((10, SIZES[0])) < 1 / 7, 200, 0)
+    patterns = np.where(random.random((10, 784)) < 1 / 7, 200, 0)
     labels = random.integers(0, 10, size=1_000)
-    images = np.clip(patterns[labels] + random.normal(scale=50, size=(1_000, SIZES[0])), 0, 255).astype(np.uint8)
+    images = np.clip(patterns[labels] + random.normal(scale=50, size=(1_000, 784)), 0, 255).astype(np.uint8)
     try:
-        student.build(SIZES)
+        student.build(NETWORK)
         student.train_data(images[:640], labels[:640])
         manner = ""
         for first in (0, 20):

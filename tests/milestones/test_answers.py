@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from milestones import registry, rubric
 from milestones.catalog import samples
 from milestones.catalog.basic_inference.evaluation import RECIPE
-from milestones.checks.accuracy import Trial
 from milestones.checks.outcome import failed
+from milestones.checks.trial import Trial
 from milestones.contract import Status
+from milestones.datasets.data import image_data
 from milestones.datasets.store import DataStore
 from milestones.diagnosis import diagnose
 from milestones.discovery import PackageLocation
@@ -289,11 +290,16 @@ def test_eight_million_numbers_are_looked_at_and_are_wrong():
 @example([("with infinity", 3)], 2)
 def test_any_scores_become_a_plain_accuracy(moves, seed):
     random = np.random.default_rng(seed)
-    images, labels = random.integers(0, 256, (1_200, 784), dtype=np.uint8), random.integers(0, 10, 1_200)
+    images, labels = random.integers(0, 256, (1_200, 28, 28), dtype=np.uint8), random.integers(0, 10, 1_200)
     lab = Lab(seed=seed, datasets=DataStore(None), mark=0.85)
-    trial = Trial(
-        student_of(HostileParty([("ordinary", 0), *moves])), lab, RECIPE, images, labels, images[:600], labels[:600]
+    digits = image_data(
+        train=(images, labels),
+        test=(images[:600].copy(), labels[:600]),
+        class_names=tuple("0123456789"),
+        name="noise",
+        practice=True,
     )
+    trial = Trial(student_of(HostileParty([("ordinary", 0), *moves])), lab, RECIPE, digits)
     try:
         found = trial.run("mnist_accuracy", "Accuracy")
     except StudentSide as error:

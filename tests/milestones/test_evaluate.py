@@ -46,7 +46,8 @@ def measurement(evaluation, key):
 
 
 def codes(evaluation):
-    return {diagnosis.code for diagnosis in evaluation.diagnoses}
+    causes = {diagnosis.code for diagnosis in evaluation.diagnoses if not diagnosis.symptom}
+    return causes or {diagnosis.code for diagnosis in evaluation.diagnoses}
 
 
 def test_the_full_package_is_trained_and_reaches_the_benchmark(evaluated):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from milestones import proxy
 from milestones.contract import Status
+from milestones.proxy import connection
 from tests.milestones.packages import changed, everywhere, look_at, moved, sample
 from tests.milestones.test_packages import assert_whole
 
@@ -107,7 +107,7 @@ def test_one_module_that_fails_is_named_and_the_rest_is_whole(name, imported, tm
 )
 def test_one_module_that_ends_or_holds_up_the_program_is_left_out(source, reason, imported, tmp_path, monkeypatch):
     # The limit is a setting; a second of the tests' time is dearer than a student's.
-    monkeypatch.setattr(proxy, "IMPORT_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "IMPORT_SECONDS", 0.5)
     seen = look_at(with_module(source, imported=imported), tmp_path, train=False)
     assert seen.wrong == {}
     assert seen.report.failed["tinytorch.core.extra"].startswith(reason)
@@ -131,7 +131,7 @@ def test_a_package_whose_heart_ends_the_program_is_a_clear_result(tmp_path):
 
 
 def test_a_slow_module_does_not_pay_for_the_time_of_others(tmp_path, monkeypatch):
-    monkeypatch.setattr(proxy, "IMPORT_SECONDS", 1.0)
+    monkeypatch.setattr(connection, "IMPORT_SECONDS", 1.0)
     busy = "import time\nstart = time.process_time()\nwhile time.process_time() < start + 0.6: pass\n"
     files = {**PACKAGE, **{f"tinytorch/core/slow_{number}.py": busy for number in range(3)}}
     seen = look_at(files, tmp_path, train=False)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milestones.checks.accuracy import answers_right, derangement
 from milestones.checks.architecture import AFFINE_LIMIT, affinity_gap, scores_as_logits
+from milestones.checks.trial import answers_right, derangement
 from milestones.datasets.store import DataStore
 from milestones.intervals import wilson
 from milestones.lab import LADDER, Lab, compare

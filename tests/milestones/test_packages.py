@@ -3,8 +3,8 @@ correct one gets all its points, whatever it looks like."""
 
 import pytest
 
-from milestones import proxy
 from milestones.contract import Status, UnusableInput
+from milestones.sandbox.answers import StudentFault
 from tests.milestones.packages import changed, everywhere, look_at, moved, notebook, sample, single_file
 
 pytestmark = pytest.mark.sandbox
@@ -159,7 +159,7 @@ def test_the_courses_own_sources_do_not_stand_in_for_a_learners(tmp_path):
 
 
 def test_a_notebook_without_cells_for_export_says_so(tmp_path):
-    with pytest.raises(proxy.StudentFault, match="no cells marked for export"):
+    with pytest.raises(StudentFault, match="no cells marked for export"):
         look_at({"01_tensor.ipynb": notebook("class Tensor: ...")}, tmp_path)
 
 

@@ -1,6 +1,6 @@
 """Milestone 1, basic inference: what the student's code is asked, in which groups, with which budgets."""
 
-from milestones.checks.accuracy import Recipe, mnist_accuracy_of
+from milestones.checks.accuracy import mnist_accuracy_of
 from milestones.checks.architecture import nonlinearity_of, parameters_of
 from milestones.checks.code_quality import code_quality
 from milestones.checks.gradients import dense_gradient
@@ -17,10 +17,13 @@ from milestones.checks.layers import (
     tanh_forward,
 )
 from milestones.checks.loading import package_import
+from milestones.checks.trial import Recipe
 from milestones.contract import Group
+from milestones.networks import Network, dense_chain
 
 # Plain SGD and not Adam: a broken Adam belongs to milestone 3 and must not cost milestone 1.
-RECIPE = Recipe(sizes=(784, 64, 10), batch=64, rate=0.3, steps=1_874)
+NETWORK = Network(layers=dense_chain(784, 64, 10), image=(1, 28, 28))
+RECIPE = Recipe(network=NETWORK, batch=64, rate=0.3, steps=1_874)
 
 GROUPS = (
     Group(
@@ -46,7 +49,7 @@ GROUPS = (
         title="Architecture",
         cpu_seconds=20,
         hidden_inputs=False,
-        checks=(network_composition, initial_weights, parameters_of(RECIPE.sizes), nonlinearity_of(RECIPE.sizes)),
+        checks=(network_composition, initial_weights, parameters_of(NETWORK), nonlinearity_of(NETWORK)),
     ),
     Group(key="mnist", title="MNIST", cpu_seconds=120, checks=(mnist_accuracy_of(RECIPE),)),
     Group(

@@ -1,8 +1,4 @@
-"""The student's framework as the grader sees it: typed questions that travel to the sandbox, and nothing else.
-
-Every method raises only ``StudentSide`` (the student's code is missing, stubbed, crashed, too slow …) or
-``OurTrouble``. What comes back is a plain array of a size the grader allowed; whether it is right, checks decide.
-"""
+"""The line to one sandbox: starting it, loading the package in it, asking, and what it used."""
 
 from __future__ import annotations
 
@@ -25,7 +21,7 @@ from milestones.sandbox.session import (
     StudentSide,
     StudentTimedOut,
 )
-from milestones.student.operations import COMPONENT_NAMES, FACTS, REPORT_BYTES, STRUCTURE_BYTES, Fact, Operation
+from milestones.student.operations import COMPONENT_NAMES, REPORT_BYTES, Operation
 
 LARGEST_ANSWER = 8_000_000  # numbers in one answer of a single component
 MOST_RESTARTS = 3
@@ -92,21 +88,6 @@ class LoadReport:
 
 
 @dataclass(frozen=True)
-class ModelFacts:
-    """What BUILD says about the model. Claims of the sandboxed side: they choose the road, never the score."""
-
-    parameter_count: int
-    parameter_arrays: int
-    own_model: bool
-    supplied_weights: bool
-    own_train: bool
-    dense_only: bool
-    has_autograd: bool
-    used_sequential: bool
-    structure: str
-
-
-@dataclass(frozen=True)
 class _Culprit:
     """A module in whose import the sandbox was lost. The name is the sandboxed side's word."""
 
@@ -115,8 +96,8 @@ class _Culprit:
     is_package: bool
 
 
-class Student:
-    """Typed questions to one sandbox, which is started at the first question and again after a crash.
+class Connection:
+    """A sandbox that is started at the first question and again after a crash.
 
     ``open_sandbox(cpu_seconds)`` starts one; ``cpu_seconds`` is what remains of the group's budget. ``blocked`` are modules
     that ended the program when they were imported, with the reason; it is added to, so that the next group's student
@@ -254,11 +235,11 @@ class Student:
         """Import everything in a fresh sandbox; the module in whose import the sandbox was lost."""
         self._sandbox = self._open(max(self.cpu_seconds_left, 1.0))
         self._sandbox.__enter__()
-        (text,) = self._ask(Operation.LOAD, self._location_settings(), [], [_text(REPORT_BYTES)])
+        (text,) = self._ask(Operation.LOAD, self._location_settings(), [], [text_of(REPORT_BYTES)])
         names = [one_line(name, most=200) for name in array_to_text(text, REPORT_BYTES).split("\n")[:MOST_MODULES]]
         for position, name in enumerate(names):
             try:
-                self._ask(Operation.IMPORT, {"module": position}, [], [_DONE], cpu_seconds=IMPORT_SECONDS * PATIENCE)
+                self._ask(Operation.IMPORT, {"module": position}, [], [DONE], cpu_seconds=IMPORT_SECONDS * PATIENCE)
             except StudentFault:
                 continue
             except StudentSide as error:
@@ -267,7 +248,7 @@ class Student:
                     self._spent_up = True
                     raise
                 return _Culprit(name, _why_blocked(error), any(other.startswith(f"{name}.") for other in names))
-        (text,) = self._ask(Operation.REPORT, {}, [], [_text(REPORT_BYTES)])
+        (text,) = self._ask(Operation.REPORT, {}, [], [text_of(REPORT_BYTES)])
         self._report = LoadReport.parse(array_to_text(text, REPORT_BYTES))
         self._blocked.update(self._report.stopped)
         return None
@@ -287,21 +268,6 @@ class Student:
             "import_seconds": IMPORT_SECONDS,
         }
 
-    # -- single components -------------------------------------------------------------------------------------------
-
-    def forward(self, component: Mapping[str, Any], inputs: NDArray, parameters: Sequence[NDArray] = ()) -> NDArray:
-        """The output of one component for ``inputs``, with ``parameters`` put into it; any shape."""
-        (answer,) = self._question(Operation.FORWARD, component, [inputs, *parameters], [_any_numbers()])
-        return self._in_working_precision(answer)
-
-    def gradient(
-        self, component: Mapping[str, Any], inputs: NDArray, upstream: NDArray, parameters: Sequence[NDArray]
-    ) -> list[NDArray]:
-        """Gradients of sum(output * upstream) by the inputs and each parameter; empty where the student's code left none."""
-        expect = [_any_numbers()] * (1 + len(parameters))
-        answers = self._question(Operation.GRADIENT, component, [inputs, upstream, *parameters], expect)
-        return [self._in_working_precision(answer) for answer in answers]
-
     def _in_working_precision(self, answer: NDArray) -> NDArray:
         """The answer in the precision that the framework really works in, which is what tolerances go by: a float64
         gradient of a float32 network is only good to float32, and so are float64 numbers that all fit into float32."""
@@ -311,65 +277,18 @@ class Student:
         single = self._report.precision == "float32" or np.array_equal(rounded, answer)
         return rounded if single else answer
 
-    # -- whole models ------------------------------------------------------------------------------------------------
 
-    def build(self, sizes: Sequence[int]) -> ModelFacts:
-        """Build the model to assess; ``sizes`` are the layer widths of the standard recipe, input to classes."""
-        facts, structure = self._question(
-            Operation.BUILD,
-            {"sizes": list(sizes)},
-            [],
-            [Expected(np.int64, (FACTS,), FACTS), _text(STRUCTURE_BYTES)],
-        )
-        return ModelFacts(
-            parameter_count=int(facts[Fact.PARAMETER_COUNT]),
-            parameter_arrays=int(facts[Fact.PARAMETER_ARRAYS]),
-            own_model=bool(facts[Fact.OWN_MODEL] == 1),
-            supplied_weights=bool(facts[Fact.SUPPLIED_WEIGHTS] == 1),
-            own_train=bool(facts[Fact.OWN_TRAIN] == 1),
-            dense_only=bool(facts[Fact.DENSE_ONLY] == 1),
-            has_autograd=bool(facts[Fact.HAS_AUTOGRAD] == 1),
-            used_sequential=bool(facts[Fact.USED_SEQUENTIAL] == 1),
-            structure=one_line(array_to_text(structure, STRUCTURE_BYTES)),
-        )
-
-    def logits(self, images: NDArray[np.float32], *, classes: int = 10, raw: bool = False) -> NDArray[np.float32]:
-        """Class scores (n, classes) of float32 images (n, features). ``raw`` asks the model even if there is a predict()."""
-        (scores,) = self._question(
-            Operation.LOGITS,
-            {"classes": classes, "raw": raw},
-            [np.ascontiguousarray(images, dtype=np.float32)],
-            [Expected(np.float32, (len(images), classes), len(images) * classes)],
-        )
-        return scores
-
-    def train_data(self, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
-        """Hand over training images (n, features) and their (permuted) labels (n,)."""
-        self._question(Operation.TRAIN_DATA, {}, [images, labels], [_DONE])
-
-    def train_slice(self, *, first: int, steps: int, batch: int, rate: float, order: int) -> tuple[NDArray, str]:
-        """Train some steps; the losses that the student's code claims (evidence only) and by what means it trained."""
-        losses, manner = self._question(
-            Operation.TRAIN_SLICE,
-            {"first": first, "steps": steps, "batch": batch, "rate": rate, "order": order},
-            [],
-            [Expected(np.float64, (steps,), steps), _text(STRUCTURE_BYTES)],
-        )
-        return losses, one_line(array_to_text(manner, STRUCTURE_BYTES))
-
-    def train_own(self, images: NDArray[np.uint8], labels: NDArray[np.int64], *, budget: float) -> None:
-        """Let the student's own train() work on the images within ``budget`` CPU seconds."""
-        self._question(Operation.TRAIN_OWN, {"budget": budget}, [images, labels], [_DONE])
+# What an operation answers that only does something.
+DONE = Expected(np.int64, (1,), 1)
 
 
-_DONE = Expected(np.int64, (1,), 1)
-
-
-def _any_numbers() -> Expected:
+def any_numbers() -> Expected:
+    """One array of floating-point numbers of any shape."""
     return Expected((np.float32, np.float64), None, LARGEST_ANSWER)
 
 
-def _text(most_bytes: int) -> Expected:
+def text_of(most_bytes: int) -> Expected:
+    """A text of at most so many bytes."""
     return Expected(np.uint8, (None,), most_bytes)
 
 

@@ -1,6 +1,6 @@
-"""The trusted mathematics that everything a student computes is compared with. Float64 throughout; never enters a sandbox.
+"""Dense layers and activations.
 
-Shapes: N items, I input features, O output features. Images are (N, C, H, W).
+Shapes: N items, I input features, O output features.
 """
 
 from __future__ import annotations
@@ -42,17 +42,6 @@ def softmax(inputs: Array) -> Array:
     """Softmax over the last axis, shifted by the maximum so that it is stable for any finite input."""
     powers = np.exp(inputs - inputs.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
-
-
-def log_softmax(inputs: Array) -> Array:
-    """Logarithm of the softmax over the last axis."""
-    shifted = inputs - inputs.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
-def cross_entropy(logits: Array, labels: NDArray[np.int64]) -> float:
-    """Mean negative log-probability of ``labels`` (N,) under ``logits`` (N, K), in nats."""
-    return float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())
 
 
 ACTIVATIONS = {"relu": relu, "sigmoid": sigmoid, "tanh": tanh, "softmax": softmax}

@@ -1,13 +1,12 @@
-"""Models and training made of the student's own components: the student's ``build_model()`` where there is one, otherwise
-the standard recipe, a chain of the student's dense layers trained with the student's autograd and optimizer."""
-
-import itertools
+"""Training the model under assessment: by the student's own ``train()``, or in slices with the student's loss, autograd and
+optimizer."""
 
 import numpy as np
 
+from milestones.sandbox import protocol
 from milestones.student.adapter import accepts
-from milestones.student.operations import INPUT_SHAPES, Fault
-from milestones.student.package import SINGLE
+from milestones.student.operations import STRUCTURE_BYTES, Fault, Operation
+from milestones.student.state import Desk
 from milestones.student.values import (
     StudentFault,
     clear_gradient,
@@ -18,120 +17,42 @@ from milestones.student.values import (
     write_array,
 )
 
-BATCH_OF_PREDICTIONS = 500
 
+class Training(Desk):
+    """Questions that make the model learn."""
 
-class Model:
-    """One model under assessment and how its inputs have to be shaped."""
+    operations = {
+        Operation.TRAIN_DATA: "train_data",
+        Operation.TRAIN_SLICE: "train_slice",
+        Operation.TRAIN_OWN: "train_own",
+    }
 
-    def __init__(self, adapter, network, *, own, used_sequential, predict=None):
-        self.adapter = adapter
-        self.network = network
-        self.own = own
-        self.used_sequential = used_sequential
-        self.predict = predict
-        self.input_shape = None
-        # How a batch is handed to the network: a plain tensor, until training puts Variables into it.
-        self.wrap = adapter.tensor
+    def train_data(self, settings, images, labels):
+        """Take what to learn from."""
+        self.state.trainer = Trainer(self.state.built(), images, labels)
+        return [np.asarray([len(labels)], dtype=np.int64)]
 
-    def shaped(self, images):
-        """``images``, (n, features) float32, in the shape this model takes."""
-        side = round(images.shape[1] ** 0.5)
-        if self.input_shape == "flat" or side * side != images.shape[1]:
-            return images
-        return images.reshape((-1, 1, side, side) if self.input_shape == "channel" else (-1, side, side))
+    def train_slice(self, settings):
+        """Train some steps."""
+        trainer = self.state.training()
+        losses = trainer.slice(
+            first=settings["first"],
+            steps=settings["steps"],
+            batch=settings["batch"],
+            rate=settings["rate"],
+            order=settings["order"],
+        )
+        return [np.asarray(losses, dtype=np.float64), protocol.text_to_array(trainer.manner)[:STRUCTURE_BYTES]]
 
-    def find_input_shape(self, features, classes):
-        """Try the shapes a model may want on two blank images; the first that gives (2, classes) is kept."""
-        first_error = None
-        for shape in INPUT_SHAPES:
-            self.input_shape = shape
-            try:
-                if self.scores(np.zeros((2, features), dtype=np.float32), raw=True).shape == (2, classes):
-                    return
-                raise StudentFault(Fault.UNSUITABLE, f"the model does not answer {classes} values per image")
-            except Exception as error:
-                first_error = first_error or error
-        self.input_shape = None
-        raise first_error
-
-    def scores(self, images, *, raw=False):
-        """One row of class scores per image. Labels from the student's own ``predict`` become one-hot rows."""
-        if self.predict is not None and not raw:
-            answer = np.asarray(to_array(self.predict(self.network, self.shaped(images))))
-            if answer.ndim == 1:
-                return (answer[:, None] == np.arange(max(int(answer.max(initial=0)) + 1, 10))).astype(np.float32)
-            return answer
-        return np.asarray(to_array(self.forward(images)))
-
-    def forward(self, images):
-        """What the network answers to ``images``, as the student's own kind of tensor."""
-        return self.adapter.call(self.network, self.wrap(self.shaped(images)))
-
-
-def build(adapter, *, sizes, base, submission, single, weight_files):
-    """The model to assess and the facts about it: ``(Model, supplied weights were used)``.
-
-    ``build_model()`` of ``submission.py`` (or of a one-file framework) comes first. Without it, supplied weights decide
-    the sizes of a chain of dense layers, and without those the standard ``sizes`` do.
-    """
-    module = submission or (adapter.package.modules.get(SINGLE) if single else None)
-    maker = getattr(module, "build_model", None)
-    predict = getattr(module, "predict", None)
-    if callable(maker):
-        network = maker()
-        if network is None:
-            raise StudentFault(Fault.NOT_IMPLEMENTED, "build_model() returned None")
-        return Model(
-            adapter, network, own=True, used_sequential=_is_sequential(adapter, network), predict=predict
-        ), False
-    arrays = _supplied(base, weight_files)
-    chain = _dense_chain(arrays, sizes[0], sizes[-1]) if arrays else None
-    layer_sizes = [sizes[0], *(weight.shape[1] for weight, _ in chain)] if chain else sizes
-    layers = []
-    for position, (inputs, outputs) in enumerate(itertools.pairwise(layer_sizes)):
-        layer = adapter.dense(inputs, outputs)
-        if chain:
-            weight, bias = chain[position]
-            adapter.set_dense(layer, weight, bias if bias is not None else np.zeros(outputs, dtype=np.float32))
-        layers.append(layer)
-        if position + 2 < len(layer_sizes):
-            layers.append(adapter.activation("relu"))
-    network, used = adapter.sequential(layers)
-    return Model(adapter, network, own=False, used_sequential=used), bool(chain)
-
-
-def _is_sequential(adapter, network):
-    return adapter.has("sequential") and isinstance(network, adapter.find("sequential"))
-
-
-def _supplied(base, names):
-    arrays = []
-    for name in names:
-        try:
-            with np.load(f"{base}/{name}", allow_pickle=False) as archive:
-                arrays.extend(np.asarray(archive[key], dtype=np.float32) for key in archive.files)
-        except (OSError, ValueError, KeyError) as error:
-            raise StudentFault(Fault.RAISED, f"the supplied weights {name} can't be read: {error}") from error
-    return arrays
-
-
-def _dense_chain(arrays, inputs, outputs):
-    """Arrays of supplied weights as [(weight (in, out), bias or None)] from ``inputs`` to ``outputs``, or None."""
-    matrices = [array for array in arrays if array.ndim == 2]
-    vectors = [array for array in arrays if array.ndim == 1]
-    chain, width = [], inputs
-    while matrices:
-        found = next((m for m in matrices if width in m.shape), None)
-        if found is None:
-            return None
-        matrices = [m for m in matrices if m is not found]
-        weight = found if found.shape[0] == width else found.T
-        width = weight.shape[1]
-        bias = next((v for v in vectors if v.shape == (width,)), None)
-        vectors = [v for v in vectors if v is not bias]
-        chain.append((weight, bias))
-    return chain if chain and width == outputs else None
+    def train_own(self, settings, images, labels):
+        """Let the student's ``train(model, images, labels, budget)`` work; what it returns replaces the model if it is one."""
+        train = self.state.submission().train
+        model = self.state.built()
+        shaped = model.shaped(images.astype(np.float32) / np.float32(255))
+        returned = train(model.network, shaped, labels, settings["budget"])
+        if returned is not None and (callable(returned) or hasattr(returned, "forward")):
+            model.network = returned
+        return [np.zeros(1, dtype=np.int64)]
 
 
 class Trainer:

@@ -1,0 +1,23 @@
+"""The catalogue of known mistakes. A diagnosis names a cause; symptoms (chance accuracy, a crash while measuring) come after
+the causes, and alone where no cause explains them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from milestones.contract import Diagnosis, Measurement
+from milestones.diagnosis import layers, models, package, symptoms
+from milestones.diagnosis.catalogue import causes_of
+
+CAUSES = tuple(cause for module in (package, layers, models, symptoms) for cause in causes_of(module))
+
+
+def diagnose(measurements: Iterable[Measurement]) -> tuple[Diagnosis, ...]:
+    """Every cause that the measurements prove, in the order of the catalogue, then every symptom."""
+    by_key = {measurement.key: measurement for measurement in measurements}
+    found = [
+        Diagnosis(code=cause.code, message=answer[0], advice=cause.advice, evidence=answer[1], symptom=cause.symptom)
+        for cause in CAUSES
+        if (answer := cause.recognise(by_key)) is not None
+    ]
+    return tuple(sorted(found, key=lambda diagnosis: diagnosis.symptom))

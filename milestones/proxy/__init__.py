@@ -1,0 +1,15 @@
+"""The student's framework as the grader sees it: typed questions that travel to the sandbox, and nothing else.
+
+Every question raises only ``StudentSide`` (the student's code is missing, stubbed, crashed, too slow …) or
+``OurTrouble``. What comes back is a plain array of a size the grader allowed; whether it is right, checks decide.
+"""
+
+from milestones.proxy.components import ComponentQuestions
+from milestones.proxy.connection import LoadReport, one_line
+from milestones.proxy.models import ModelFacts, ModelQuestions
+
+__all__ = ["LoadReport", "ModelFacts", "Student", "one_line"]
+
+
+class Student(ComponentQuestions, ModelQuestions):
+    """All questions to one sandbox, one class for each subject."""
