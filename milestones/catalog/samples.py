@@ -1,8 +1,8 @@
 """Sample submissions of a milestone: packages as students write them, mistakes included, made whole and packed for upload.
 
 A sample is a folder in the milestone's ``samples/`` with a ``sample.toml``: ``title``, ``shows`` (one sentence),
-``[expected]``, and, for a sample that differs little from another, ``base`` (that sample's folder), ``remove`` (files it
-does without) and ``[[replace]]`` tables (``file``, ``find``, ``with``). All other files of the folder are added to those
+``[expected]``, and, for a sample that differs little from another, ``base`` (that sample's folder, as a relative path where
+it is another milestone's), ``remove`` (files it does without) and ``[[replace]]`` tables (``file``, ``find``, ``with``). All other files of the folder are added to those
 of the base. So the text of a package exists once, and a sample shows its mistake and nothing else.
 
 ``python -m milestones.catalog.samples FOLDER TARGET`` writes every sample of a milestone as a zip.
@@ -26,9 +26,11 @@ LEFT_BEHIND = frozenset({"__pycache__", ".ruff_cache", ".ipynb_checkpoints"})
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What an evaluation of the sample must find: ``diagnoses`` are all codes of causes, in alphabetical order."""
+    """What an evaluation of the sample must find: ``diagnoses`` are all codes of causes, in alphabetical order. ``groups`` are
+    the milestone's groups that show it; none named: all of them, and then ``benchmark_met`` is meant as well."""
 
     unusable: bool
+    groups: tuple[str, ...]
     benchmark_met: bool | None
     diagnoses: tuple[str, ...]
 
@@ -69,6 +71,7 @@ def describe(sample_folder: Path) -> Sample:
         base=settings.get("base"),
         expected=Expected(
             unusable=expected.get("unusable", False),
+            groups=tuple(expected.get("groups", ())),
             benchmark_met=expected.get("benchmark_met"),
             diagnoses=tuple(sorted(expected["diagnoses"])),
         ),
@@ -133,9 +136,9 @@ def _settings(folder: Path) -> dict[str, Any]:
     missing = {"title", "shows", "expected"} - settings.keys()
     if unknown or missing:
         raise ValueError(f"{path}: unknown {sorted(unknown)}, missing {sorted(missing)}")
-    unknown = settings["expected"].keys() - {"unusable", "benchmark_met", "diagnoses"}
+    unknown = settings["expected"].keys() - {"unusable", "groups", "benchmark_met", "diagnoses"}
     if unknown or "diagnoses" not in settings["expected"]:
-        raise ValueError(f"{path}: [expected] must have diagnoses and may have unusable and benchmark_met")
+        raise ValueError(f"{path}: [expected] must have diagnoses and may have unusable, groups and benchmark_met")
     return settings
 
 
