@@ -2,8 +2,9 @@
 
 A sample is a folder in the milestone's ``samples/`` with a ``sample.toml``: ``title``, ``shows`` (one sentence),
 ``[expected]``, and, for a sample that differs little from another, ``base`` (that sample's folder, as a relative path where
-it is another milestone's), ``remove`` (files it does without) and ``[[replace]]`` tables (``file``, ``find``, ``with``). All other files of the folder are added to those
-of the base. So the text of a package exists once, and a sample shows its mistake and nothing else.
+it is another milestone's), ``remove`` (files it does without) and ``[[replace]]`` tables (``file``, ``find``, ``with``).
+All other files of the folder are added to those of the base. So the text of a package exists once, and a sample shows its
+mistake and nothing else.
 
 ``python -m milestones.catalog.samples FOLDER TARGET`` writes every sample of a milestone as a zip.
 """
