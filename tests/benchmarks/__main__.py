@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import evaluation, fairness, newcomer, queue
+from tests.benchmarks import evaluation, fairness, newcomer, queue, sandbox
 
 parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
 parser.add_argument("--pairs", type=int, default=9, help="evaluations in the sandbox and bare, in turn")
 parser.add_argument("--uploads", type=int, default=15, help="uploads of a package that crashes at import")
 options = parser.parse_args()
 evaluation.main(options.pairs)
+sandbox.main()
 queue.main()
 fairness.main()
 newcomer.main(options.uploads)

@@ -30,17 +30,21 @@ SEED = 20_241
 
 @dataclass(frozen=True, kw_only=True)
 class Turnarounds:
-    """Seconds from upload to published result of the small course, and how many of the crowd still waited after it."""
+    """Seconds from upload to published result of the small course, those of them until the last start, and how many of
+    the crowd still waited after it."""
 
     seconds: list[float]
+    waited: list[float]
     still_waiting: int
 
-    def at(self, share: float) -> float:
-        return sorted(self.seconds)[min(len(self.seconds) - 1, int(share * len(self.seconds)))]
-
     def row(self, name: str, alone: Turnarounds) -> list[str]:
-        figures = [f"{self.at(share):.2f}" for share in (0.5, 0.95)]
-        return [name, *figures, f"{self.at(0.95) / alone.at(0.95):.2f}", str(self.still_waiting)]
+        ratio = _at(0.95, self.seconds) / _at(0.95, alone.seconds)
+        figures = [_at(share, values) for values in (self.waited, self.seconds) for share in (0.5, 0.95)]
+        return [name, *(f"{figure:.2f}" for figure in figures), f"{ratio:.2f}", str(self.still_waiting)]
+
+
+def _at(share: float, values: list[float]) -> float:
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 def main() -> None:
@@ -64,9 +68,17 @@ def measure(ground: Ground) -> None:
         Evaluation.objects.filter(state=Evaluation.State.QUEUED).update(batch=True)
         beside_batch = _hand_in_at_random(small)
     print_table(
-        f"A small course next to {CROWD:,} submissions of another, {UPLOADS} uploads, seconds from upload to result",
+        f"A small course next to {CROWD:,} submissions of another, {UPLOADS} uploads, seconds from upload to start and result",
         [
-            ["the small course", "50 %", "95 %", "95 % against alone", "others still waiting"],
+            [
+                "the small course",
+                "start 50 %",
+                "95 %",
+                "result 50 %",
+                "95 %",
+                "95 % against alone",
+                "others still waiting",
+            ],
             alone.row("alone", alone),
             beside_live.row("beside live submissions", alone),
             beside_batch.row("beside a class batch", alone),
@@ -111,9 +123,10 @@ def _hand_in_at_random(places: list[tuple]) -> Turnarounds:
     while runs.exclude(state__in=Evaluation.FINAL).exists():
         time.sleep(0.1)
     assert not runs.exclude(state=Evaluation.State.SCORED, tries=0).exists()
-    times = runs.values_list("submission__submitted_at", "finished_at")
+    times = runs.values_list("submission__submitted_at", "started_at", "finished_at")
     return Turnarounds(
-        seconds=[(finished - submitted).total_seconds() for submitted, finished in times],
+        seconds=[(finished - submitted).total_seconds() for submitted, _, finished in times],
+        waited=[(started - submitted).total_seconds() for submitted, started, _ in times],
         still_waiting=Evaluation.objects.filter(state=Evaluation.State.QUEUED).count(),
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -329,6 +331,34 @@ def test_version_2_files_are_written_as_the_kernel_documents_them(tmp_path: Path
     assert group.processes() == [4711, 4712]
     group.kill()
     assert (group.folder / "cgroup.kill").read_text() == "1"
+
+
+def test_version_2_groups_hold_count_and_kill_real_processes() -> None:
+    """On the kernel's own unified hierarchy, which is often mounted beside version 1, if without memory and pids."""
+    unified = limits_module._mount_points().get("unified")
+    if unified is None or not os.access(unified, os.W_OK):
+        return
+    group = GroupV2(f"{limits_module.GROUP_PREFIX}test-{os.getpid()}", unified)
+    group.folder.mkdir()
+    try:
+        program = "import os, sys\nsys.stdin.read(1)\nos.fork(), os.fork()\nwhile True: pass"
+        with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as spinner:
+            group.admit(spinner.pid)
+            spinner.stdin.write(b"!")
+            spinner.stdin.flush()
+            deadline = time.monotonic() + 20
+            while (len(group.processes()) < 4 or group.cpu_seconds() < 0.2) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            found, spent = group.processes(), group.cpu_seconds()
+            group.kill()
+            assert spinner.wait(5) == -signal.SIGKILL
+        assert spinner.pid in found
+        assert len(found) == 4
+        assert 0.2 <= spent < 20
+    finally:
+        group.remove()
+    assert not group.folder.exists()
+    assert group.processes() == []
 
 
 def test_version_2_groups_go_where_the_controllers_are_handed_down(tmp_path: Path) -> None:
