@@ -28,6 +28,7 @@ from grading.models import (
     Evaluation,
     MilestoneResult,
     Person,
+    Rerun,
     Submission,
 )
 
@@ -151,6 +152,26 @@ def evaluations_for(user: Person) -> QuerySet[Evaluation]:
 def get_evaluation(user: Person, evaluation_id: int) -> Evaluation:
     """One evaluation of :func:`evaluations_for`, or 404."""
     return get_object_or_404(evaluations_for(user), pk=evaluation_id)
+
+
+def may_cancel(user: Person, evaluation: Evaluation) -> bool:
+    """Whether ``user`` may stop this run: staff any, its author the first one. What staff asked for, staff stops."""
+    if is_staff_of(user, evaluation.submission.course_milestone.course):
+        return True
+    own = evaluation.submission.student.person_id == user.pk
+    earlier = Evaluation.objects.filter(submission=evaluation.submission_id, pk__lt=evaluation.pk)
+    return own and not earlier.exists()
+
+
+def reruns_for(user: Person, course: Course) -> QuerySet[Rerun]:
+    """The re-runs of many submissions of ``course``, for its staff alone."""
+    rows = Rerun.objects.filter(course=course).select_related("by")
+    return rows if _sees_all(user) else rows.filter(_enrolled(user, "course", STAFF))
+
+
+def get_rerun(user: Person, course: Course, rerun_id: int) -> Rerun:
+    """One re-run of :func:`reruns_for`, or 404."""
+    return get_object_or_404(reruns_for(user, course), pk=rerun_id)
 
 
 def may_submit(user: Person, course_milestone: CourseMilestone) -> bool:

@@ -22,6 +22,7 @@ from django.db.models import (
     Sum,
 )
 
+from grading import needs_human
 from grading.models import CourseMilestone, Enrollment, Evaluation, MilestoneResult, Submission
 from grading.standing import state_of
 
@@ -63,6 +64,13 @@ def matching_people(people: QuerySet[Enrollment], search: str) -> QuerySet[Enrol
 def matching_submissions(submissions: QuerySet[Submission], search: str) -> QuerySet[Submission]:
     """Those of students whom :func:`matching_people` would find."""
     return submissions.filter(_about(search, "student__"))
+
+
+def matching_runs(runs: QuerySet[Evaluation], search: str, milestone: str) -> QuerySet[Evaluation]:
+    """Those of students whom :func:`matching_people` would find, at one milestone (a slug; empty: at any)."""
+    if milestone:
+        runs = runs.filter(submission__course_milestone__milestone=milestone.replace("\0", ""))
+    return runs.filter(_about(search, "submission__student__"))
 
 
 def _about(search: str, prefix: str) -> Q:
@@ -154,8 +162,39 @@ def with_latest_run(submissions: QuerySet[Submission]) -> QuerySet[Submission]:
 def narrowed_submissions(submissions: QuerySet[Submission], show: str) -> QuerySet[Submission]:
     """Those of :func:`with_latest_run` in one state; ``needs_human`` are those that somebody must look at."""
     if show == "needs_human":
-        waiting = Evaluation.objects.filter(submission=OuterRef("pk"), needs_human__len__gt=0)
+        waiting = needs_human.open_items(Evaluation.objects.filter(submission=OuterRef("pk")))
         return submissions.filter(Exists(waiting))
     if show == "unfinished":
         return submissions.filter(state__in=[Evaluation.State.QUEUED, Evaluation.State.RUNNING])
     return submissions.filter(state=show) if show in SUBMISSION_FILTERS and show else submissions
+
+
+#: Which submissions of a milestone can be measured again at once, in words.
+RERUN_CHOICES: Mapping[str, str] = {
+    "counted": "The attempts that count",
+    "failed": "Those that failed by our fault",
+    "all": "Every attempt",
+}
+
+
+def chosen_for_rerun(
+    submissions: QuerySet[Submission], *, numbers: Iterable[str], milestone: str, which: str
+) -> tuple[QuerySet[Submission], str]:
+    """The submissions to measure again, and which they are in words.
+
+    ``numbers`` are those that somebody selected in a list; without any, ``which`` of ``RERUN_CHOICES`` of a milestone (a
+    slug; empty: of all). An unknown ``which`` chooses none.
+    """
+    selected = sorted({int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 18})
+    if selected:
+        return submissions.filter(pk__in=selected), "selected submissions"
+    if milestone:
+        submissions = submissions.filter(course_milestone__milestone=milestone)
+    if which == "counted":
+        submissions = submissions.filter(Exists(MilestoneResult.objects.filter(submission=OuterRef("pk"))))
+    elif which == "failed":
+        submissions = with_latest_run(submissions).filter(state=Evaluation.State.FAILED)
+    elif which != "all":
+        submissions = submissions.none()
+    words = RERUN_CHOICES.get(which, "").lower()
+    return submissions, f"{words} of {milestone.replace('-', ' ') if milestone else 'all milestones'}"

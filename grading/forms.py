@@ -94,3 +94,16 @@ class BenchmarkForm(forms.Form):
         widget=forms.RadioSelect,
     )
     reason = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
+
+
+class ReasonForm(forms.Form):
+    """Why somebody does something that changes what others see."""
+
+    reason = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
+
+
+class RerunForm(ReasonForm):
+    """How many submissions are measured again: with which draws, and why. ``expected`` is how many the page promised."""
+
+    draws = forms.TypedChoiceField(choices=[("same", "same"), ("new", "new")], coerce=lambda value: value == "same")
+    expected = forms.IntegerField(min_value=0, widget=forms.HiddenInput)

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import path
 
-from grading.views import account, classes, components, courses, marking, milestones, submissions
+from grading.views import account, classes, components, courses, marking, milestones, queue, reruns, submissions
 
 urlpatterns = [
     path("", courses.courses, name="courses"),
@@ -17,6 +17,14 @@ urlpatterns = [
     path("courses/<slug:slug>/people/", classes.people, name="people"),
     path("courses/<slug:slug>/people/<int:enrollment>/", classes.student, name="student"),
     path("courses/<slug:slug>/submissions/", classes.class_submissions, name="class_submissions"),
+    path("courses/<slug:slug>/queue/", queue.queue, name="queue"),
+    path("courses/<slug:slug>/queue/charts/<slug:chart>.csv", queue.chart_csv, name="queue_chart_csv"),
+    path("courses/<slug:slug>/needs-a-person/", queue.needs_human, name="needs_human"),
+    path("courses/<slug:slug>/reruns/new/", reruns.plan, name="plan_rerun"),
+    path("courses/<slug:slug>/reruns/start/", reruns.start, name="start_rerun"),
+    path("courses/<slug:slug>/reruns/<int:rerun>/", reruns.rerun, name="rerun_of_many"),
+    path("courses/<slug:slug>/reruns/<int:rerun>/status/", reruns.status, name="rerun_status"),
+    path("courses/<slug:slug>/reruns/<int:rerun>/cancel/", reruns.cancel, name="cancel_rerun"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/", milestones.milestone, name="milestone"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/upload/", milestones.upload, name="upload"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/results/", classes.results, name="results"),
@@ -29,6 +37,7 @@ urlpatterns = [
     path("submissions/<int:submission>/file/", submissions.uploaded_file, name="uploaded_file"),
     path("criteria/<int:criterion>/override/", marking.override, name="override"),
     path("evaluations/<int:evaluation>/benchmark/", marking.decide_benchmark, name="decide_benchmark"),
+    path("evaluations/<int:evaluation>/review/", marking.review, name="review"),
 ]
 
 if settings.DEBUG:

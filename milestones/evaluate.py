@@ -284,8 +284,10 @@ class _Run:
         used = self.lab.used.values()
         reasons = [words for m in self.measurements for name, words in HUMAN_REASONS.items() if m.evidence.get(name)]
         if scored.benchmark_met is None:
-            reasons.append("the benchmark's mark lies inside the interval of the measured accuracy")
-        reasons += [f"{result.title} is marked by a person" for result in scored.criteria if result.points is None]
+            reasons.append(rubric.INSIDE_THE_INTERVAL)
+        reasons += [
+            rubric.BY_A_PERSON.format(title=result.title) for result in scored.criteria if result.points is None
+        ]
         return Evaluation(
             milestone=stated.slug,
             number=stated.number,

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 from milestones.contract import Benchmark, Criterion, CriterionResult, Level, Measurement, Rubric, Status
 
+#: Why a person must look at a result, where its points leave something open.
+INSIDE_THE_INTERVAL = "the benchmark's mark lies inside the interval of the measured accuracy"
+BY_A_PERSON = "{title} is marked by a person"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Score:

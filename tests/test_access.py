@@ -14,7 +14,7 @@ from django.urls import URLPattern, reverse
 
 from assessment_site import urls as site_urls
 from grading import urls
-from grading.models import Course, CourseMilestone, Enrollment, Evaluation, Person
+from grading.models import Course, CourseMilestone, Enrollment, Evaluation, Person, Rerun
 from tests.conftest import place
 from tests.publishing import published
 
@@ -30,6 +30,7 @@ class World:
     course: Course
     milestone: CourseMilestone
     evaluation: Evaluation
+    rerun: Rerun
     people: dict[str, Person]
 
 
@@ -40,7 +41,8 @@ def world(course, milestone, other_milestone, alice, bob, charlie, tia, ivy, set
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"PK")
     people = {"alice": alice, "bob": bob, "charlie": charlie, "tia": tia, "ivy": ivy}
-    return World(course=course, milestone=milestone, evaluation=evaluation, people=people)
+    rerun = Rerun.objects.create(course=course, by=ivy, what="a test", reason="A test.", same_draws=True)
+    return World(course=course, milestone=milestone, evaluation=evaluation, rerun=rerun, people=people)
 
 
 Where = Callable[[World], dict[str, object]]
@@ -60,6 +62,14 @@ def in_milestone(world: World) -> dict[str, object]:
 
 def in_chart(world: World) -> dict[str, object]:
     return {"slug": world.course.slug, "chart": "completion"}
+
+
+def in_queue_chart(world: World) -> dict[str, object]:
+    return {"slug": world.course.slug, "chart": "waiting"}
+
+
+def in_rerun(world: World) -> dict[str, object]:
+    return {"slug": world.course.slug, "rerun": world.rerun.pk}
 
 
 def about_alice(world: World) -> dict[str, object]:
@@ -83,6 +93,7 @@ def in_evaluation(world: World) -> dict[str, object]:
 
 
 MARK = {"points": "1", "reason": "Looked at it."}
+RERUN = {"which": "all", "draws": "same", "expected": "1", "reason": "The data set was wrong."}
 DECISION = {"met": "yes", "reason": "Looked at it."}
 
 # name, method, where, data: what nobody, alice (her own), bob (same course), charlie (another course), tia, ivy get.
@@ -99,6 +110,14 @@ TABLE: tuple[tuple[str, str, Where, dict, str], ...] = (
     ("people", "get", in_course, {}, "302 404 404 404 200 200"),
     ("student", "get", about_alice, {}, "302 404 404 404 200 200"),
     ("class_submissions", "get", in_course, {}, "302 404 404 404 200 200"),
+    ("queue", "get", in_course, {}, "302 404 404 404 200 200"),
+    ("queue_chart_csv", "get", in_queue_chart, {}, "302 404 404 404 200 200"),
+    ("needs_human", "get", in_course, {}, "302 404 404 404 200 200"),
+    ("plan_rerun", "get", in_course, {"which": "all"}, "302 404 404 404 200 200"),
+    ("start_rerun", "post", in_course, RERUN, "302 404 404 404 302 302"),
+    ("rerun_of_many", "get", in_rerun, {}, "302 404 404 404 200 200"),
+    ("rerun_status", "get", in_rerun, {}, "302 404 404 404 200 200"),
+    ("cancel_rerun", "post", in_rerun, {}, "302 404 404 404 302 302"),
     ("milestone", "get", in_milestone, {}, "302 200 200 404 200 200"),
     ("upload", "post", in_milestone, {}, "302 302 302 404 404 404"),
     ("results", "get", in_milestone, {}, "302 404 404 404 200 200"),
@@ -110,6 +129,7 @@ TABLE: tuple[tuple[str, str, Where, dict, str], ...] = (
     ("figure_csv", "get", in_figure, {}, "302 200 404 404 200 200"),
     ("uploaded_file", "get", in_submission, {}, "302 200 404 404 200 200"),
     ("override", "post", in_criterion, MARK, "302 404 404 404 302 302"),
+    ("review", "post", in_evaluation, {"reason": "Looked at it."}, "302 404 404 404 302 302"),
     ("decide_benchmark", "post", in_evaluation, DECISION, "302 404 404 404 302 302"),
 )
 NAMES = [row[0] for row in TABLE]

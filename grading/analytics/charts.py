@@ -7,15 +7,18 @@ page's own text, not in the drawing; axes carry units; n is in the sentence; gro
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 from functools import cache
 from typing import Any
 
 import plotly.graph_objects as go
 
-from grading.analytics.queries import AccuracyRow, CompletionRow, ScoreRow
+from grading.analytics.queries import AccuracyRow, CompletionRow, ScoreRow, WaitingRow
+from grading.models import HourlyActivity
 
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
 INK, INK_SOFT, LINE, SURFACE = "#373c44", "#5d6472", "#e3e6ec", "#ffffff"
@@ -186,6 +189,116 @@ def accuracy_distribution(rows: Sequence[AccuracyRow], *, subject: str, mark: fl
         ),
         columns=("Accuracy (%)", "Students"),
         rows=tuple((f"{low:g} to {'100' if high >= 100 else f'below {high:g}'}", count) for low, high, count in bands),
+    )
+
+
+#: Bands of waiting by their upper bounds in seconds, with colour and pattern: the longer, the heavier.
+WAITING_BANDS = ((10.0, "", SKY), (60.0, "/", BLUE), (600.0, "x", ORANGE), (math.inf, ".", VERMILION))
+
+
+def waited_at_most(rows: Iterable[WaitingRow], share: float) -> float | None:
+    """The smallest bound within which ``share`` (0 to 1) of the submissions waited: an upper bound of that percentile.
+
+    Infinity: longer than the largest bound of the histogram. None: there are no submissions.
+    """
+    counts: dict[float, int] = {}
+    for row in rows:
+        counts[row.bound] = counts.get(row.bound, 0) + row.submissions
+    needed, seen = share * sum(counts.values()), 0
+    for bound, count in sorted(counts.items()):
+        seen += count
+        if seen >= needed - 1e-9:  # 0.07 * 100 is 7.000000000000001
+            return bound
+    return None
+
+
+def duration(seconds: float | None) -> str:
+    """A bound of the histogram in words: 10 s, 5 min, 1 h."""
+    if seconds is None:
+        return "—"
+    if math.isinf(seconds):
+        return "over 1 h"
+    size, unit = next((size, unit) for size, unit in ((3600, "h"), (60, "min"), (1, "s")) if seconds >= size)
+    return f"{seconds / size:g} {unit}"
+
+
+def waiting_times(rows: Sequence[WaitingRow], *, period: str) -> Chart:
+    """How long submissions waited, in the buckets of the histogram; ``period`` says of when, in words."""
+    title = "How long do submissions wait?"
+    total = sum(row.submissions for row in rows)
+    if not total:
+        return Chart(key="waiting", title=title, sentence=f"Nothing was measured {period}.", figure=None)
+    bounds = sorted({*map(float, HourlyActivity.BUCKETS), math.inf})
+    counts = [sum(row.submissions for row in rows if row.bound == bound) for bound in bounds]
+    labels = [duration(bound) if math.isinf(bound) else f"≤ {duration(bound)}" for bound in bounds]
+    half, most, nearly_all = (duration(waited_at_most(rows, share)) for share in (0.5, 0.9, 0.95))
+    trace = go.Bar(
+        x=labels, y=counts, marker={"color": BLUE}, hovertemplate="waited %{x}: %{y} submissions<extra></extra>"
+    )
+    return Chart(
+        key="waiting",
+        title=title,
+        sentence=(
+            f"n = {total} submissions {period}, before their first run: half waited at most {half}, "
+            f"90 % at most {most}, 95 % at most {nearly_all}."
+        ).replace("at most over", "over"),
+        figure=_figure(
+            [trace],
+            xaxis=_axis("Waiting time", type="category"),
+            yaxis=_count_axis("Submissions", max(counts)),
+        ),
+        columns=("Waited", "Submissions"),
+        rows=tuple(zip(labels, counts, strict=True)),
+    )
+
+
+def waiting_by_hour(rows: Sequence[WaitingRow], *, period: str, zone: tzinfo) -> Chart:
+    """Submissions per hour by how long they waited, in the course's own time ``zone``."""
+    title = "When is the queue busy?"
+    by_hour: dict[datetime, list[WaitingRow]] = {}
+    for row in rows:
+        by_hour.setdefault(row.hour, []).append(row)
+    if not by_hour:
+        return Chart(
+            key="busy-hours", title=title, sentence=f"Nothing was handed in and measured {period}.", figure=None
+        )
+    busiest = max(by_hour, key=lambda hour: sum(row.submissions for row in by_hour[hour]))
+    names = {hour: f"{hour.astimezone(zone):%Y-%m-%d %H:00}" for hour in by_hour}
+    traces = []
+    lower = 0.0
+    for bound, pattern, colour in WAITING_BANDS:
+        counts = [sum(row.submissions for row in found if lower < row.bound <= bound) for found in by_hour.values()]
+        name = f"over {duration(lower)}" if math.isinf(bound) else f"up to {duration(bound)}"
+        traces.append(
+            go.Bar(
+                name=name, x=list(names.values()), y=counts, hovertemplate=f"%{{x}}, {name}: %{{y}}<extra></extra>",
+                marker={"color": colour, "pattern": {"shape": pattern, "fillmode": "replace", "size": 6}},
+            )
+        )  # fmt: skip
+        lower = bound
+    totals = [sum(row.submissions for row in found) for found in by_hour.values()]
+    return Chart(
+        key="busy-hours",
+        title=title,
+        sentence=(
+            f"Submissions per hour {period} by how long they waited. Busiest: {names[busiest]} with {max(totals)}."
+        ),
+        figure=_figure(
+            traces,
+            barmode="stack",
+            showlegend=True,
+            xaxis=_axis(f"Hour ({zone})", type="date"),
+            yaxis=_count_axis("Submissions", max(totals)),
+        ),
+        columns=("Hour", "Submissions", "Half waited", "90 %", "95 %"),
+        rows=tuple(
+            (
+                names[hour],
+                total,
+                *(duration(waited_at_most(found, share)) for share in (0.5, 0.9, 0.95)),
+            )
+            for (hour, found), total in zip(by_hour.items(), totals, strict=True)
+        ),
     )
 
 

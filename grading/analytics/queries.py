@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -83,6 +84,15 @@ class DataKinds:
     practice_data: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class WaitingRow:
+    """``sql/waiting.sql``: submissions of one hour that waited ``bound`` seconds at most (infinity: longer than known)."""
+
+    hour: dt.datetime
+    bound: float
+    submissions: int
+
+
 @cache
 def _statement(question: str) -> str:
     return (SQL_FOLDER / f"{question}.sql").read_text(encoding="utf-8")
@@ -123,6 +133,11 @@ def needs_help(*, course: int, threshold: float, practice_data: bool) -> tuple[N
 def data_kinds(*, course: int) -> DataKinds:
     """How many counted results of ``course`` stand on real data, and how many on practice data."""
     return _ask("data_kinds", DataKinds, course=course)[0]
+
+
+def waiting(*, course: int, milestone: str, since: dt.datetime) -> tuple[WaitingRow, ...]:
+    """How long the submissions of ``course`` since then waited, hour by hour; an empty ``milestone`` means all."""
+    return _ask("waiting", WaitingRow, course=course, milestone=milestone, since=since)
 
 
 def _with_json(row: NeedsHelpRow) -> NeedsHelpRow:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,7 +36,7 @@ Value = TypeVar("Value")
 #: One number for all claims of all workers: they take turns for the millisecond that a claim needs.
 CLAIM_LOCK = 0x74696E79746F7263
 CLAIM_SQL = (Path(__file__).parent / "claim.sql").read_text()
-POSITION_SQL = (Path(__file__).parent / "position.sql").read_text()
+POSITIONS_SQL = (Path(__file__).parent / "positions.sql").read_text()
 #: Fewer finished runs than this say nothing about the next one.
 SAMPLES_FOR_ESTIMATE = 5
 
@@ -271,37 +271,57 @@ def sweep() -> int:
 # --- telling how long ---
 
 
+def queue_positions(evaluations: Sequence[Evaluation]) -> dict[int, int]:
+    """By id, how many waiting evaluations come before each that waits; 0 means next. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(POSITIONS_SQL, {"ids": [each.pk for each in evaluations if each.state == State.QUEUED]})
+        return dict(cursor.fetchall())
+
+
 def queue_position(evaluation: Evaluation) -> int:
-    """How many waiting evaluations come before this one; 0 means next. Cached for a second."""
-
-    def read() -> int:
-        with connection.cursor() as cursor:
-            cursor.execute(POSITION_SQL, {"id": evaluation.pk})
-            return cursor.fetchone()[0]
-
-    return _for_a_second(f"position:{evaluation.pk}", read)
+    """How many waiting evaluations come before this one; 0 means next, or that it does not wait. Cached for a second."""
+    return _for_a_second(f"position:{evaluation.pk}", lambda: queue_positions([evaluation]).get(evaluation.pk, 0))
 
 
 def estimate(evaluation: Evaluation) -> Estimate | None:
-    """When a waiting evaluation's result may be there, or None while too few runs are known to say anything honest.
+    """When the result of an evaluation under way may be there, or None while too few runs are known to say."""
+    ahead = queue_position(evaluation) if evaluation.state == State.QUEUED else 0
+    return estimates([evaluation], {evaluation.pk: ahead})[evaluation.pk]
 
-    With ``ahead`` evaluations before it on ``slots`` slots, it starts after about ``ahead / slots`` of their
+
+def estimates(evaluations: Sequence[Evaluation], positions: Mapping[int, int]) -> dict[int, Estimate | None]:
+    """By id, when each result may be there; ``positions`` as :func:`queue_positions` gives them.
+
+    With ``ahead`` evaluations before it on ``slots`` slots, one starts after about ``ahead / slots`` of their
     durations and then takes one of its own. Durations: the quartiles of the last 50 results of the same milestone.
     """
-    quartiles = _wall_quartiles(evaluation.submission.course_milestone.milestone)
-    if quartiles is None:
+    slots = max(1, workers.live_slots())
+    moment = now()
+    running = Evaluation.objects.filter(state=State.RUNNING).count()
+    found: dict[int, Estimate | None] = {}
+    for each in evaluations:
+        quartiles = _wall_quartiles(each.submission.course_milestone.milestone)
+        others = running - (each.state == State.RUNNING)
+        ahead = positions.get(each.pk, 0)
+        # All slots busy: one of them must end first. On average half of its run is over; at worst it has just begun.
+        low, high = ahead // slots, math.ceil(ahead / slots) + (1 if others >= slots else 0)
+        spent = (moment - each.started_at).total_seconds() if each.state == State.RUNNING else 0.0
+        found[each.pk] = quartiles and Estimate(
+            ahead=ahead,
+            seconds_low=max(0.0, (low + 1) * quartiles[0] - spent),
+            seconds_high=max(1.0, (high + 1) * quartiles[1] - spent),
+        )
+    return found
+
+
+def batch_seconds(runs: Mapping[str, int]) -> tuple[float, float] | None:
+    """How long so many runs by milestone take on the slots of now, as a range; None while too few are known to say."""
+    known = {milestone: _wall_quartiles(milestone) for milestone in runs}
+    if not runs or None in known.values():
         return None
     slots = max(1, workers.live_slots())
-    ahead = queue_position(evaluation) if evaluation.state == State.QUEUED else 0
-    running = Evaluation.objects.filter(state=State.RUNNING).exclude(pk=evaluation.pk).count()
-    # All slots busy: one of them must end first. On average half of its run is over; at worst it has just begun.
-    low, high = ahead // slots, math.ceil(ahead / slots) + (1 if running >= slots else 0)
-    spent = (now() - evaluation.started_at).total_seconds() if evaluation.state == State.RUNNING else 0.0
-    return Estimate(
-        ahead=ahead,
-        seconds_low=max(0.0, (low + 1) * quartiles[0] - spent),
-        seconds_high=max(1.0, (high + 1) * quartiles[1] - spent),
-    )
+    low, high = (sum(count * known[milestone][end] for milestone, count in runs.items()) / slots for end in (0, 1))
+    return low, high
 
 
 def _wall_quartiles(milestone: str) -> tuple[float, float] | None:

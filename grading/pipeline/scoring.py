@@ -18,6 +18,7 @@ from grading.models import (
     EvaluationEvidence,
     Override,
     Person,
+    Review,
     RubricVersion,
 )
 from grading.pipeline import results, storable
@@ -169,6 +170,9 @@ def _carry_marks_over(evaluation: Evaluation) -> None:
         BenchmarkDecision.objects.create(
             evaluation=evaluation, met=decision.met, reason=_carried(decision.reason, before), by_id=decision.by_id
         )
+    review = before.reviews.order_by("-pk").first()
+    if review is not None and set(evaluation.needs_human) <= set(before.needs_human):
+        Review.objects.create(evaluation=evaluation, reason=_carried(review.reason, before), by_id=review.by_id)
 
 
 def _carried(reason: str, before: Evaluation) -> str:
@@ -235,3 +239,26 @@ def decide_benchmark(evaluation: Evaluation, *, met: bool, reason: str, by: Pers
         )
         results.recompute(submission.student, submission.course_milestone)
     return decision
+
+
+def review(evaluation: Evaluation, *, reason: str, by: Person) -> Review:
+    """Say that a person has looked at what ``evaluation`` was flagged for, or at why it failed, and what they found.
+
+    It changes no point; it only takes the run off the list of what waits for a person. Raises :class:`InvalidMark`.
+    """
+    reason = storable.text(reason).strip()
+    if not reason:
+        raise InvalidMark("Say what you found or did: it stays with this run.")
+    if not evaluation.is_final or not evaluation.needs_human:
+        raise InvalidMark("This run asks for nobody.")
+    with transaction.atomic():
+        found = Review.objects.create(evaluation=evaluation, reason=reason, by=by)
+        AuditEvent.objects.create(
+            who=by,
+            course_id=evaluation.course_id,
+            what="review_evaluation",
+            target=f"evaluation {evaluation.pk}",
+            before={"needs_human": evaluation.needs_human},
+            reason=reason,
+        )
+    return found

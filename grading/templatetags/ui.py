@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from grading.models import Person
+from grading import needs_human
+from grading.models import Evaluation, Person
 from milestones.contract import Level
 
 register = template.Library()
@@ -249,6 +250,12 @@ def code_spans(text: str) -> SafeString:
         parts[-2:] = ["`".join(parts[-2:])]
     pieces = (format_html("<code>{}</code>" if index % 2 else "{}", part) for index, part in enumerate(parts))
     return format_html_join("", "{}", ((piece,) for piece in pieces))
+
+
+@register.filter
+def human_reasons(item: Evaluation) -> list[str]:
+    """Why an item of the list of what needs a person is on it."""
+    return needs_human.sentences_of(item)
 
 
 @register.filter

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from grading import access
-from grading.forms import BenchmarkForm, OverrideForm
+from grading.forms import BenchmarkForm, OverrideForm, ReasonForm
 from grading.pipeline import scoring
 from grading.views.answers import signed_in
 
@@ -48,6 +48,26 @@ def decide_benchmark(request: HttpRequest, evaluation: int) -> HttpResponse:
     else:
         _say(request, form)
     return _back(found.submission_id, "benchmark")
+
+
+@signed_in
+@require_POST
+def review(request: HttpRequest, evaluation: int) -> HttpResponse:
+    """Say what a person found about a run that was flagged or failed; it leaves the list of what waits for one."""
+    found = access.get_evaluation(request.user, evaluation)
+    if not access.can_override(request.user, found.submission):
+        raise Http404("No such page.")
+    form = ReasonForm(request.POST)
+    if form.is_valid():
+        try:
+            scoring.review(found, reason=form.cleaned_data["reason"], by=request.user)
+        except scoring.InvalidMark as refused:
+            messages.error(request, str(refused))
+        else:
+            messages.success(request, f"Kept what you found about the run of {found.submission.student.person}.")
+    else:
+        _say(request, form)
+    return HttpResponseRedirect(reverse("needs_human", args=[found.submission.course_milestone.course.slug]))
 
 
 def _say(request: HttpRequest, form) -> None:

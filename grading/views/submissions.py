@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from grading import access
+from grading.forms import ReasonForm
 from grading.models import Evaluation, Submission
 from grading.pipeline import dispatch
 from grading.report import as_json, loss_curve, report_of
@@ -56,6 +57,7 @@ def page_context(request: HttpRequest, found: Submission) -> dict[str, Any]:
         "runs": runs,
         "run": shown,
         "latest": runs[0],
+        "may_cancel": access.may_cancel(request.user, shown),
         "is_staff": staff,
         "may_mark": access.can_override(request.user, found) and shown.pk == _speaking_run(runs),
         "sees_scores": access.may_see_scores(request.user, course_milestone),
@@ -111,13 +113,23 @@ def _with_everything(run: Evaluation) -> Evaluation:
 @signed_in
 @require_POST
 def cancel(request: HttpRequest, submission: int) -> HttpResponse:
-    """Stop the newest run, if it is not over."""
+    """Stop the newest run, if it is not over. Staff say why, and the student reads it."""
     found = access.get_submission(request.user, submission)
     run = access.evaluations_for(request.user).filter(submission=found).first()
-    if run is not None and dispatch.cancel(run, by=request.user, reason="Cancelled on the page."):
-        messages.success(request, "The run was cancelled.")
-    else:
+    staff = access.can_override(request.user, found)
+    form = ReasonForm(request.POST)
+    if run is None or run.is_final:
         messages.info(request, "The run had ended already.")
+    elif not access.may_cancel(request.user, run):
+        messages.error(request, "The course staff have this file measured again; only they can stop that.")
+    elif staff and not form.is_valid():
+        messages.error(request, "Give a reason: the student reads it. Nothing was cancelled.")
+    else:
+        reason = f"Cancelled by the course staff: {form.cleaned_data['reason']}" if staff else "Cancelled on the page."
+        stopped = dispatch.cancel(run, by=request.user, reason=reason)
+        messages.success(request, "The run was cancelled." if stopped else "The run had ended already.")
+    if staff and "back" in request.POST:
+        return redirect("queue", slug=found.course_milestone.course.slug)
     return redirect("submission", submission=found.pk)
 
 
@@ -127,11 +139,13 @@ def rerun(request: HttpRequest, submission: int) -> HttpResponse:
     """Measure the same file again, as a new run beside the old ones. For staff."""
     found = access.get_submission(request.user, submission)
     access.staff_course_for(request.user, found.course_milestone.course.slug)
-    run = access.evaluations_for(request.user).filter(submission=found).first()
+    runs = access.evaluations_for(request.user).filter(submission=found)
+    run = runs.first()
     if run is None or not run.is_final:
         messages.info(request, "A run of this submission is under way already.")
     else:
-        dispatch.rerun(run, by=request.user)
+        earlier = runs.filter(state=State.SCORED).first() or run
+        dispatch.rerun(earlier, by=request.user, seed=earlier.seed if request.POST.get("draws") == "same" else None)
         messages.success(
             request, "The submission is measured again. The earlier result stays until the new one is there."
         )

@@ -29,10 +29,10 @@ select m.id, e.id, attempt, 'tinytorch.zip', repeat('a', 64), 1, now(), 0, 'demo
 """
 EVALUATIONS = """
 insert into grading_evaluation (submission_id, course_id, student_id, state, batch, queued_at, seed, worker, tries,
-    counts, dataset, practice_data, evaluator_version, phases, limits, log, measurements, diagnoses, notes, level,
+    counts, dataset, practice_data, evaluator_version, phases, limits, log, open_log, measurements, diagnoses, notes, level,
     needs_human, failure)
 select s.id, e.course_id, e.id, 'queued', s.attempt > %s, now() + s.attempt * interval '1 s', 1, '', 0,
-       '{}', '', false, '', '[]', '', '', '[]', '[]', '[]', '', '{}', ''
+       '{}', '', false, '', '[]', '', '', '', '[]', '[]', '[]', '', '{}', ''
   from grading_submission s join grading_enrollment e on e.id = s.student_id
 """
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
+from django.utils import timezone
 
-from grading.models import CourseMilestone
-from grading.pipeline import dispatch
+from grading.models import CourseMilestone, HourlyActivity, Submission
+from grading.pipeline import dispatch, reruns
 from milestones import contract
+from milestones.evaluate import HUMAN_REASONS
 from tests import making
 from tests.conftest import place
 from tests.publishing import EXHIBITS, failed, published, started
@@ -20,6 +24,7 @@ LOOKS = {
     "dark": {"color_scheme": "dark"},
     "narrow": {"color_scheme": "light", "width": 500},
 }
+OUTPUT = {"printed": "loading the weights\nlayers: 784 64 10\n" * 9, "output_hidden": True}
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 }
@@ -40,13 +45,24 @@ def pages(course, milestone: CourseMilestone, alice, bob, tia) -> dict[str, list
         diagnoses=(diagnosis,),
         exhibits=EXHIBITS,
     )
+    published(place(bob), milestone, needs_human=tuple(HUMAN_REASONS.values()))
     trouble = failed(place(alice), milestone)
     claim, running = started(place(alice), milestone)
     checks = (("a", "Dense layer", "passed"), ("b", "Softmax", "wrong"), ("c", "Accuracy", None))
     dispatch.renew(
-        claim, contract.Progress(phase="MNIST", message="Training", checks=checks, curve=((0, 2.3), (9, 1.0)))
+        claim, contract.Progress(phase="MNIST", message="Training", checks=checks, curve=((0, 2.3), (9, 1.0)), **OUTPUT)
     )
     waiting = making.waiting(place(bob), milestone)
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    for hours, waited in ((3, {"1": 9, "30": 4, "600": 3, "inf": 1}), (4, {"1": 2}), (30, {"5": 12})):
+        at = hour - timedelta(hours=hours)
+        HourlyActivity.objects.create(
+            course_milestone=milestone, hour=at, submissions=sum(waited.values()), waiting=waited
+        )
+    rerun = reruns.start(
+        Submission.objects.filter(student=place(bob)), course=course, by=tia, what="the attempts that count",
+        reason="A corrected data set.", same_draws=True,
+    )  # fmt: skip
     in_course, in_milestone = [course.slug], [course.slug, milestone.milestone]
     submission = [reverse("submission", args=[each.submission_id]) for each in (result, trouble, running)]
     return {
@@ -60,6 +76,11 @@ def pages(course, milestone: CourseMilestone, alice, bob, tia) -> dict[str, list
             reverse("student", args=[course.slug, place(alice).pk]),
             reverse("class_submissions", args=in_course),
             reverse("results", args=in_milestone),
+            reverse("queue", args=in_course),
+            reverse("needs_human", args=in_course),
+            reverse("plan_rerun", args=in_course),
+            reverse("plan_rerun", args=in_course) + "?which=all&milestone=basic-inference",
+            reverse("rerun_of_many", args=[course.slug, rerun.pk]),
         ],
     }
 
