@@ -20,6 +20,8 @@ def dense_gradient(student: Student, lab: Lab) -> Measurement:
     random = lab.random("dense_gradient")
     comparisons: list[tuple[str, Comparison]] = []
     unsummed, missing = [], set()
+    # Weights may be stored (out, in); then so is their gradient. A square one does not show which, so it comes second.
+    turned = False
     factors: dict[str, list[float]] = {}
     for items, inputs, outputs in ((4, 5, 3), (8, 6, 6)):
         x, weight = random.normal(size=(items, inputs)), random.normal(size=(inputs, outputs))
@@ -36,19 +38,20 @@ def dense_gradient(student: Student, lab: Lab) -> Measurement:
                 )
             raise
         expected = reference.dense_gradients(x, weight, upstream)
-        for name, answer, truth in zip(("inputs", "weight", "bias"), answers, expected, strict=True):
-            if answer.size == 0:
+        for name, given, truth in zip(("inputs", "weight", "bias"), answers, expected, strict=True):
+            if given.size == 0:
                 missing.add(name)
                 continue
-            # Weights may be stored (out, in); then so is their gradient.
-            flipped = name == "weight" and answer.shape == truth.T.shape and not compare(answer, truth).equal
-            comparison = compare(answer.T if flipped else answer, truth)
+            if name == "weight" and inputs != outputs:
+                turned = given.shape == truth.T.shape
+            answer = given.T if name == "weight" and turned else given
+            comparison = compare(answer, truth)
             if name == "bias":
                 unsummed.append(_is_unsummed(answer, upstream, truth))
                 comparison = compare(answer.reshape(truth.shape), truth) if answer.size == truth.size else comparison
             comparisons.append((f"gradient of the {name}, batch {items}", comparison))
             if comparison.same_shape and not comparison.equal:
-                factors.setdefault(name, []).append(_constant_factor(answer.T if flipped else answer, truth))
+                factors.setdefault(name, []).append(_constant_factor(answer, truth))
     if not comparisons:
         return information(
             "dense_gradient",

@@ -78,6 +78,7 @@ def _matching_mutants(component: str, x: NDArray, answer: NDArray) -> set[str]:
             "normalised over the whole array": np.exp(x) / np.exp(x).sum(),
             "normalised over the first axis": np.exp(x) / np.exp(x).sum(axis=0, keepdims=True),
             "not normalised": np.exp(x),
+            "not normalised, shifted by the row's maximum": np.exp(x - x.max(axis=-1, keepdims=True)),
         },
     }
     # One row is the whole array: there the mistake can't be seen, so it neither proves nor refutes.

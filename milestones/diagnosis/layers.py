@@ -50,6 +50,9 @@ def _gradient_scaled(m: Mapping[str, Measurement]) -> Found:
 )
 def _gradient_missing(m: Mapping[str, Measurement]) -> Found:
     missing = evidence_of(m, "dense_gradient").get("missing") or []
+    if evidence_of(m, "dense_forward").get("matches_without_bias"):
+        # What takes no part in the forward pass has no gradient: that is the same mistake seen from behind.
+        missing = [name for name in missing if name != "bias"]
     if not missing or evidence_of(m, "dense_gradient").get("forward_only"):
         return None
     return f"After backward() the dense layer has no gradient for: {', '.join(missing)}.", {"missing": missing}
@@ -77,9 +80,10 @@ def _softmax_wrong_axis(m: Mapping[str, Measurement]) -> Found:
 
 @cause("softmax_not_normalised", "Divide by the sum of the exponentials of each row, so that every row sums to 1.")
 def _softmax_not_normalised(m: Mapping[str, Measurement]) -> Found:
-    if "not normalised" not in evidence_of(m, "softmax_forward").get("matches", []):
+    matches = [x for x in evidence_of(m, "softmax_forward").get("matches", []) if x.startswith("not normalised")]
+    if not matches:
         return None
-    return "Softmax returns exp(x) without dividing by the row's sum.", where(m["softmax_forward"])
+    return "Softmax returns the exponentials without dividing by the row's sum.", where(m["softmax_forward"])
 
 
 @cause("activation_mistaken", "Compare the formula in the module's text with the code, sign by sign.")

@@ -60,7 +60,8 @@ def _by_sum_of_variables(adapter, output, upstream):
 
 def find_road(adapter):
     """Try the roads on a small dense layer. The one that brings the right gradient to its weight is taken; where none does,
-    the first that brings any: a wrong gradient is for the checks to judge.
+    the first that brings any, to the weight or at least to the bias or the input: a wrong gradient, or a missing one, is
+    for the checks to judge.
 
     Raises StudentFault NO_GRADIENT where nothing carries gradients, otherwise what the student's backward raised.
     """
@@ -72,10 +73,10 @@ def find_road(adapter):
         roads += [Road(True, way) for way in ways]
     if not roads:
         raise StudentFault(Fault.NO_GRADIENT, "neither Tensor nor anything else has backward()")
-    second, quiet, trouble = None, False, {}
+    second_best, quiet, trouble = {}, False, {}
     for road in roads:
         try:
-            right = _try(adapter, road)
+            arrival = _try(adapter, road)
         except StudentFault:
             raise
         except (_Refused, NotImplementedError) as error:
@@ -85,12 +86,13 @@ def find_road(adapter):
             # A way that is refused for its form fails in our own line; what fails further in says what is wrong.
             trouble["raised" if adapter.package.is_in_students_code(error) else "form"] = error
         else:
-            if right:
+            if arrival == RIGHT:
                 return road
-            quiet = quiet or right is None
-            second = second or (road if right is False else None)
-    if second is not None:
-        return second
+            quiet = quiet or arrival == NOWHERE
+            second_best.setdefault(arrival, road)
+    best_left = second_best.get(WRONG) or second_best.get(ELSEWHERE)
+    if best_left is not None:
+        return best_left
     if "raised" in trouble and not quiet:
         raise trouble["raised"]
     if "refused" in trouble:
@@ -99,21 +101,26 @@ def find_road(adapter):
     raise StudentFault(Fault.NO_GRADIENT, "backward() ran, but no gradient arrived at the weight of a dense layer")
 
 
+# What one way back brought to the weight of a small dense layer: the right gradient, a wrong one, none although its bias or
+# its input got one, nothing anywhere.
+RIGHT, WRONG, ELSEWHERE, NOWHERE = range(4)
+
+
 class _Refused(Exception):
     """The layer does not take what carries gradients on this road."""
 
 
 def _try(adapter, road):
-    """Whether the weight's gradient is right; None where none arrives."""
+    """What arrives on ``road``."""
     random = np.random.RandomState(5)
     x, weight, bias, upstream = (random.normal(size=size) for size in ((3, 4), (4, 2), 2, (3, 2)))
     layer = adapter.dense(4, 2)
     adapter.set_dense(layer, weight, bias)
     if road.through_variables:
         adapter.wrap_parameters(layer)
-    holder = weight_slot(layer, weight.shape).held
-    for slot in (weight_slot(layer, weight.shape), bias_slot(layer, 2)):
-        require_gradient(slot.held)
+    holder, bias_holder = (slot.held for slot in (weight_slot(layer, weight.shape), bias_slot(layer, 2)))
+    require_gradient(holder)
+    require_gradient(bias_holder)
     start = road.input(adapter, x, requires_grad=True)
     try:
         output = adapter.call(layer, start)
@@ -122,13 +129,18 @@ def _try(adapter, road):
     except Exception as error:
         raise _Refused from error
     if not callable(getattr(output, "backward", None)):
-        return None
+        return NOWHERE
     road.back(adapter, output, upstream)
     gradient = gradient_of(holder)
-    if gradient is None or not np.any(gradient):
-        return None
+    if not _arrived(gradient):
+        return ELSEWHERE if _arrived(gradient_of(bias_holder)) or _arrived(gradient_of(start)) else NOWHERE
     truth = x.T @ upstream
-    return any(
+    right = any(
         np.shape(gradient) == np.shape(wanted) and np.allclose(gradient, wanted, rtol=1e-3, atol=1e-4)
         for wanted in (truth, truth.T)
     )
+    return RIGHT if right else WRONG
+
+
+def _arrived(gradient):
+    return gradient is not None and bool(np.any(gradient))

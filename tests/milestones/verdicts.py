@@ -44,7 +44,7 @@ def assert_verdict(milestone: int, sample: samples.Sample, folder: Path) -> Eval
             evaluated(milestone, sample, folder)
         return None
     result = evaluated(milestone, sample, folder)
-    assert causes(result) == set(expected.diagnoses)
+    assert sorted(causes(result)) == list(expected.diagnoses), [found.message for found in result.diagnoses]
     if not expected.groups:
         assert result.benchmark_met is expected.benchmark_met
     return result
