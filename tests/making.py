@@ -21,11 +21,11 @@ _numbers = itertools.count(1)
 
 
 def packed(files: Mapping[str, str | bytes] = TENSOR) -> io.BytesIO:
-    """A zip of ``files``."""
+    """A zip of ``files``, the same bytes whenever it is made."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     stream.seek(0)
     return stream
 

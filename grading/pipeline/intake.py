@@ -71,7 +71,8 @@ def receive(
 ) -> Submission:
     """Take ``file`` as an attempt of ``student`` at ``course_milestone``.
 
-    1. The same ``upload_key`` again (a double click, a repeated request) answers the submission it made the first time.
+    1. The same ``upload_key`` again with the same content (a double click, a repeated request) answers the submission it
+       made the first time. With other content it is another attempt: somebody went back and chose another file.
     2. Refuse what the dates, attempts or cool-down forbid, and what says that it is too large, before reading a byte.
     3. Copy the file while hashing and counting; check that it is a readable archive with a Python package in it.
     4. Under the student's lock decide again, number the attempt, move the file to its place (named by its SHA-256) and
@@ -83,7 +84,7 @@ def receive(
     upload_key = upload_key[:64] or uuid.uuid4().hex
     name = safe_name(original_name)
     earlier = _earlier(student, course_milestone, upload_key)
-    if earlier is not None:
+    if earlier is not None and _digest(file, most=earlier.size) == earlier.sha256:
         return earlier
     _refuse_when_closed(student, course_milestone, now)
     announced = getattr(file, "size", None)
@@ -125,6 +126,16 @@ def safe_name(original: str) -> str:
 
 def _earlier(student: Enrollment, course_milestone: CourseMilestone, upload_key: str) -> Submission | None:
     return Submission.objects.filter(student=student, course_milestone=course_milestone, upload_key=upload_key).first()
+
+
+def _digest(file: BinaryIO, *, most: int) -> str:
+    """The SHA-256 of ``file``, which is wound back; of one that is longer than ``most`` bytes, that of its beginning."""
+    digest, size = hashlib.sha256(), 0
+    while size <= most and (chunk := file.read(CHUNK_BYTES)):
+        size += len(chunk)
+        digest.update(chunk)
+    file.seek(0)
+    return digest.hexdigest()
 
 
 def _refuse_when_closed(student: Enrollment, course_milestone: CourseMilestone, now: datetime) -> None:
@@ -181,6 +192,9 @@ def _accept(
         locked = Enrollment.objects.select_for_update(no_key=True, of=("self",)).select_related("course")
         student = locked.get(pk=student.pk)
         earlier = _earlier(student, course_milestone, upload_key)
+        if earlier is not None and earlier.sha256 != received.sha256:
+            upload_key = hashlib.sha256(f"{upload_key} {received.sha256}".encode()).hexdigest()
+            earlier = _earlier(student, course_milestone, upload_key)
         if earlier is not None:
             return earlier
         _refuse_when_closed(student, course_milestone, now)
