@@ -10,13 +10,25 @@ from milestones.reference.layers import (
     tanh,
 )
 from milestones.reference.losses import cross_entropy, log_softmax
+from milestones.reference.vision import (
+    average_pool,
+    convolution,
+    convolution_gradients,
+    max_pool,
+    max_pool_gradient,
+)
 
 __all__ = [
     "ACTIVATIONS",
+    "average_pool",
+    "convolution",
+    "convolution_gradients",
     "cross_entropy",
     "dense",
     "dense_gradients",
     "log_softmax",
+    "max_pool",
+    "max_pool_gradient",
     "relu",
     "sigmoid",
     "softmax",
