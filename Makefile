@@ -12,7 +12,7 @@ PORT ?= 8000
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo serve stop test chaos bench lint pins clean
+.PHONY: help setup setup-tests demo serve stop test samples chaos bench lint pins clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ stop:  ## Stop what `make demo` or `make serve` started in another terminal
 
 test: setup-tests  ## Run every test, sandbox and browser tests included
 	$(RUN) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+samples: setup  ## Evaluate the sample submissions and print the table (make samples ARGS="2", ARGS="--shown 1 leaky_relu")
+	$(RUN) -m milestones.catalog.table $(ARGS)
 
 chaos: setup-tests  ## Break N things at random under the queue, and count what that cost (make chaos N=1000)
 	$(RUN) -m tests.chaos --faults $(or $(N),100) $(ARGS)

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from milestones.contract import Evaluation, OurTrouble, Progress, UnusableInput
+from milestones.contract import Evaluation, OurTrouble, UnusableInput
+from milestones.progress import clear_progress, show_progress
 
 DONE, UNUSABLE, OUR_TROUBLE = 0, 2, 3
 
@@ -58,13 +59,12 @@ def _evaluate(options: argparse.Namespace) -> int:
             options.path,
             seed=options.seed,
             datasets=options.datasets,
-            on_progress=_show_progress if sys.stderr.isatty() else None,
+            on_progress=show_progress(),
             bare=options.bare,
         )
     except KeyError as error:
         raise UnusableInput(str(error.args[0])) from error
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
+    clear_progress()
     text = json.dumps(as_json(result), indent=2, ensure_ascii=False, allow_nan=False)
     if options.json is not None and str(options.json) == "-":
         print(text)
@@ -109,13 +109,6 @@ def report(result: Evaluation) -> str:
         f"limits: {used.limits}; seed {result.seed}",
     ]
     return "\n".join(lines)
-
-
-def _show_progress(progress: Progress) -> None:
-    curve = f", loss {progress.curve[-1][1]:.3f}" if progress.curve else ""
-    print(
-        f"\r\033[K{progress.done:4.0%} {progress.phase}: {progress.message}{curve}", end="", file=sys.stderr, flush=True
-    )
 
 
 def _doctor(options: argparse.Namespace) -> int:
