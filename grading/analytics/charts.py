@@ -244,7 +244,7 @@ def waiting_times(rows: Sequence[WaitingRow], *, period: str) -> Chart:
         ).replace("at most over", "over"),
         figure=_figure(
             [trace],
-            xaxis=_axis("Waiting time", type="category"),
+            xaxis=_axis("Waiting time", type="category", tickangle=-45),
             yaxis=_count_axis("Submissions", max(counts)),
         ),
         columns=("Waited", "Submissions"),
@@ -268,7 +268,7 @@ def waiting_by_hour(rows: Sequence[WaitingRow], *, period: str, zone: tzinfo) ->
     lower = 0.0
     for bound, pattern, colour in WAITING_BANDS:
         counts = [sum(row.submissions for row in found if lower < row.bound <= bound) for found in by_hour.values()]
-        name = f"over {duration(lower)}" if math.isinf(bound) else f"up to {duration(bound)}"
+        name = f"> {duration(lower)}" if math.isinf(bound) else f"≤ {duration(bound)}"
         traces.append(
             go.Bar(
                 name=name, x=list(names.values()), y=counts, hovertemplate=f"%{{x}}, {name}: %{{y}}<extra></extra>",
@@ -287,7 +287,7 @@ def waiting_by_hour(rows: Sequence[WaitingRow], *, period: str, zone: tzinfo) ->
             traces,
             barmode="stack",
             showlegend=True,
-            xaxis=_axis(f"Hour ({zone})", type="date"),
+            xaxis=_axis(f"Hour ({zone})", type="date", nticks=5, tickangle=0),
             yaxis=_count_axis("Submissions", max(totals)),
         ),
         columns=("Hour", "Submissions", "Half waited", "90 %", "95 %"),

@@ -70,7 +70,8 @@ class Migration(migrations.Migration):
             name="rerun",
             field=models.ForeignKey(
                 blank=True,
-                help_text="Part of this.",
+                db_index=False,
+                help_text="The re-run of many that it is part of.",
                 null=True,
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="evaluations",
@@ -81,6 +82,12 @@ class Migration(migrations.Migration):
             model_name="evaluation",
             index=models.Index(
                 condition=models.Q(("needs_human", []), _negated=True), fields=["course"], name="for_a_person_by_course"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="evaluation",
+            index=models.Index(
+                condition=models.Q(("rerun__isnull", False)), fields=["rerun"], name="evaluations_by_rerun"
             ),
         ),
         migrations.AddField(

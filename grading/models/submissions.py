@@ -91,7 +91,13 @@ class Evaluation(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.RECEIVED)
     batch = models.BooleanField(default=False, help_text="Class batch: waits behind live work.")
     rerun = models.ForeignKey(
-        "Rerun", on_delete=models.PROTECT, null=True, blank=True, related_name="evaluations", help_text="Part of this."
+        "Rerun",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="evaluations",
+        help_text="The re-run of many that it is part of.",
     )
     queued_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -149,6 +155,7 @@ class Evaluation(models.Model):
             models.Index(fields=["student", "submission"], name="evaluations_by_student"),
             models.Index(fields=["course", "finished_at"], name="evaluations_by_course"),
             models.Index(fields=["course"], condition=~Q(needs_human=[]), name="for_a_person_by_course"),
+            models.Index(fields=["rerun"], condition=Q(rerun__isnull=False), name="evaluations_by_rerun"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -9,12 +9,12 @@ from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 from django.utils import timezone
 
-from grading.models import CourseMilestone, HourlyActivity, Submission
+from grading.models import CourseMilestone, HourlyActivity, Person, Submission
 from grading.pipeline import dispatch, reruns
 from milestones import contract
 from milestones.evaluate import HUMAN_REASONS
 from tests import making
-from tests.conftest import place
+from tests.conftest import enrol, place
 from tests.publishing import EXHIBITS, failed, published, started
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -31,7 +31,13 @@ RULES = {
 
 
 @pytest.fixture
-def pages(course, milestone: CourseMilestone, alice, bob, tia) -> dict[str, list[str]]:
+def dora(course) -> Person:
+    """A student whose result needs a person for several reasons at once."""
+    return enrol(Person.objects.create_user("dora", email="dora@example.edu", full_name="Dora Díaz"), course).person
+
+
+@pytest.fixture
+def pages(course, milestone: CourseMilestone, alice, bob, dora, tia) -> dict[str, list[str]]:
     """Addresses by who looks at them, on a course where something of everything has happened."""
     diagnosis = contract.Diagnosis(
         code="x", message="The bias gradient keeps the batch", advice="Sum it.", evidence={"a": 1}
@@ -45,7 +51,9 @@ def pages(course, milestone: CourseMilestone, alice, bob, tia) -> dict[str, list
         diagnoses=(diagnosis,),
         exhibits=EXHIBITS,
     )
-    published(place(bob), milestone, needs_human=tuple(HUMAN_REASONS.values()))
+    for_a_person = {"needs_human": tuple(HUMAN_REASONS.values()), "shares": {"code_quality": None}}
+    published(place(dora), milestone, benchmark_met=None, **for_a_person)
+    published(place(bob), milestone)
     trouble = failed(place(alice), milestone)
     claim, running = started(place(alice), milestone)
     checks = (("a", "Dense layer", "passed"), ("b", "Softmax", "wrong"), ("c", "Accuracy", None))
