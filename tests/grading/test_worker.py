@@ -13,8 +13,8 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from grading.models import CourseMilestone, Evaluation, MilestoneResult, Person, Submission
-from grading.pipeline import dispatch, intake, workers
+from grading.models import CourseMilestone, CriterionScore, Evaluation, MilestoneResult, Person, Submission
+from grading.pipeline import dispatch, intake, reruns, workers
 from milestones import registry
 from milestones.catalog import samples
 from tests.conftest import CHECKOUT, Worker, place, wait_until, worker_environment
@@ -93,6 +93,26 @@ def test_the_same_upload_with_the_same_seed_gets_the_same_score(worker: Worker, 
     second = dispatch.rerun(first, by=ivy, seed=first.seed)
     until_scored(second)
     assert (second.score, second.accuracy) == (first.score, first.accuracy)
+
+
+def test_a_class_that_is_measured_again_with_the_same_draws_keeps_every_point(
+    worker: Worker, course, milestone, alice, bob, ivy
+):
+    for person, sample in ((alice, "weak_weights"), (bob, "crashes_at_import")):
+        until_scored(hand_in(person, milestone, sample_files(sample)))
+    before = points_of(Evaluation.objects.all())
+    rerun = reruns.start(
+        Submission.objects.all(), course=course, by=ivy, what="all", reason="To see whether it holds.", same_draws=True
+    )
+    for evaluation in rerun.evaluations.all():
+        until_scored(evaluation)
+    assert points_of(rerun.evaluations.all()) == before
+    assert reruns.counts_of([rerun])[rerun.pk].scored == 2
+
+
+def points_of(evaluations) -> list[tuple]:
+    fields = ("evaluation__student", "evaluation__accuracy", "key", "points")
+    return sorted(CriterionScore.objects.filter(evaluation__in=evaluations).values_list(*fields), key=str)
 
 
 def test_everybody_of_a_crowd_is_evaluated_once(worker: Worker, milestone, alice, bob):
