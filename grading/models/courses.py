@@ -10,6 +10,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from grading.models.conditions import has_text
+
 
 def new_join_code() -> str:
     """Eight characters without look-alikes: 31^8 codes, easy to read out in a lecture hall."""
@@ -34,6 +36,12 @@ class Course(models.Model):
         default=70,
         validators=[MinValueValidator(0), MaxValueValidator(100)],
         help_text="Score that completes a milestone.",
+    )
+    grace_days = models.PositiveSmallIntegerField(
+        default=0, help_text="Late days that each student may spend over all milestones without a penalty."
+    )
+    previous = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="next_terms", help_text="The term before."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -68,6 +76,10 @@ class Enrollment(models.Model):
     extra_days = models.FloatField(default=0, help_text="Days added to due and closing dates.")
     extra_attempts = models.PositiveSmallIntegerField(default=0)
     time_factor = models.FloatField(default=1, help_text="Factor on the time from opening to due date.")
+    cpu_factor = models.FloatField(default=1, help_text="Factor on the CPU seconds that the student's code may take.")
+    test = models.BooleanField(
+        default=False, help_text="The course's test student: measured like any, counted nowhere."
+    )
     active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -77,6 +89,13 @@ class Enrollment(models.Model):
             models.UniqueConstraint(fields=["course", "person"], name="one_enrollment_per_person_and_course"),
             models.CheckConstraint(condition=models.Q(extra_days__gte=0), name="extra_days_are_never_negative"),
             models.CheckConstraint(condition=models.Q(time_factor__gte=1), name="time_factor_only_gives_time"),
+            models.CheckConstraint(condition=models.Q(cpu_factor__range=(1, 10)), name="cpu_factor_is_from_1_to_10"),
+            models.UniqueConstraint(
+                fields=["course"], condition=models.Q(test=True), name="one_test_student_per_course"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(test=False) | models.Q(role="student"), name="a_test_student_is_a_student"
+            ),
             models.CheckConstraint(
                 condition=models.Q(role__in=["student", "ta", "instructor"]), name="role_is_student_ta_or_instructor"
             ),
@@ -110,7 +129,25 @@ class CourseMilestone(models.Model):
     completion_threshold = models.FloatField(null=True, blank=True, help_text="Empty means the course's threshold.")
     benchmark_mark = models.FloatField(null=True, blank=True, help_text="Empty means the rubric's mark.")
     late_penalty_per_day = models.FloatField(default=0, help_text="Points off (of 100) for each day begun.")
+    late_penalty_cap = models.FloatField(
+        null=True, blank=True, help_text="Most points (of 100) that being late costs; empty means all of them."
+    )
     grace_days = models.FloatField(default=0, help_text="Days after the due date that cost nothing.")
+    takes_pooled_days = models.BooleanField(
+        default=True, help_text="Students may spend the course's grace days on this milestone."
+    )
+    team_size = models.PositiveSmallIntegerField(default=1, help_text="Most students who may hand in together.")
+    regrade_days = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Days after a result in which a regrade can be asked for; empty: any time."
+    )
+    rubric = models.ForeignKey(
+        "RubricVersion",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The course's own rubric; empty means the catalogue's.",
+    )
     hold_grades = models.BooleanField(default=False, help_text="Students see results only once this is off.")
     attempt_that_counts = models.CharField(max_length=6, choices=AttemptThatCounts, default=AttemptThatCounts.BEST)
 
@@ -143,6 +180,11 @@ class CourseMilestone(models.Model):
                 condition=models.Q(late_penalty_per_day__gte=0, grace_days__gte=0),
                 name="late_penalty_and_grace_are_never_negative",
             ),
+            models.CheckConstraint(
+                condition=models.Q(late_penalty_cap=None) | models.Q(late_penalty_cap__range=(0, 100)),
+                name="late_penalty_cap_is_a_percentage",
+            ),
+            models.CheckConstraint(condition=models.Q(team_size__gte=1), name="a_team_has_at_least_one_student"),
         ]
 
     def __str__(self) -> str:
@@ -152,3 +194,93 @@ class CourseMilestone(models.Model):
     def threshold(self) -> float:
         """The score (of 100) that completes this milestone."""
         return self.course.completion_threshold if self.completion_threshold is None else self.completion_threshold
+
+
+class Extension(models.Model):
+    """What was granted to one student for one milestone, on top of the accommodations for all. Append-only: the latest one
+    is in force, and taking back is another one."""
+
+    student = models.ForeignKey(Enrollment, on_delete=models.PROTECT, related_name="extensions")
+    course_milestone = models.ForeignKey(CourseMilestone, on_delete=models.PROTECT, related_name="extensions")
+    extra_days = models.FloatField(default=0, help_text="Days added to due and closing dates.")
+    extra_attempts = models.PositiveSmallIntegerField(default=0)
+    reason = models.TextField()
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["student", "course_milestone", "id"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(extra_days__gte=0), name="an_extension_only_gives_days"),
+            models.CheckConstraint(condition=has_text("reason"), name="an_extension_has_a_reason"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.extra_days:g} days and {self.extra_attempts} attempts for {self.student.person}"
+
+
+class Team(models.Model):
+    """Students who hand in together for one milestone. Who was in it when something was handed in stands there."""
+
+    course_milestone = models.ForeignKey(CourseMilestone, on_delete=models.PROTECT, related_name="teams")
+    name = models.CharField(max_length=80)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["course_milestone", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["course_milestone", "name"], name="teams_of_a_milestone_are_named_apart")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TeamMember(models.Model):
+    """A student's place in a team; ``accepted`` is False while they have only been asked."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="members")
+    student = models.ForeignKey(Enrollment, on_delete=models.PROTECT, related_name="team_places")
+    course_milestone = models.ForeignKey(CourseMilestone, on_delete=models.PROTECT, related_name="+")
+    accepted = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["team", "student"]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "student"], name="nobody_is_in_a_team_twice"),
+            models.UniqueConstraint(
+                fields=["student", "course_milestone"],
+                condition=models.Q(accepted=True),
+                name="one_team_per_student_and_milestone",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.student.person} in {self.team}"
+
+
+class Invitation(models.Model):
+    """A link that lets one person, or whoever has it, into a course. Kept as the hash of its secret."""
+
+    course = models.ForeignKey(Course, on_delete=models.PROTECT, related_name="invitations")
+    role = models.CharField(max_length=12, choices=Enrollment.Role, default=Enrollment.Role.STUDENT)
+    section = models.CharField(max_length=60, blank=True)
+    email = models.EmailField(blank=True, help_text="For this person alone; empty means for whoever has the link.")
+    secret_sha256 = models.CharField(max_length=64, unique=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["course", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(role="student") | ~models.Q(email=""), name="staff_are_invited_by_name"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation {self.pk} to {self.course.slug}"

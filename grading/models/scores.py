@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Length, Trim
 
+from grading.models.conditions import has_text
 from grading.models.courses import Course, CourseMilestone, Enrollment
 from grading.models.submissions import Evaluation, Submission
 
@@ -63,9 +63,7 @@ class Override(models.Model):
         ordering = ["criterion_score", "id"]
         constraints = [
             models.CheckConstraint(condition=Q(points__gte=0), name="an_override_is_never_negative"),
-            models.CheckConstraint(
-                condition=models.lookups.GreaterThan(Length(Trim("reason")), 0), name="an_override_has_a_reason"
-            ),
+            models.CheckConstraint(condition=has_text("reason"), name="an_override_has_a_reason"),
         ]
 
     def __str__(self) -> str:
@@ -85,7 +83,7 @@ class BenchmarkDecision(models.Model):
         ordering = ["evaluation", "id"]
         constraints = [
             models.CheckConstraint(
-                condition=models.lookups.GreaterThan(Length(Trim("reason")), 0),
+                condition=has_text("reason"),
                 name="a_benchmark_decision_has_a_reason",
             )
         ]
@@ -104,11 +102,7 @@ class Review(models.Model):
 
     class Meta:
         ordering = ["evaluation", "id"]
-        constraints = [
-            models.CheckConstraint(
-                condition=models.lookups.GreaterThan(Length(Trim("reason")), 0), name="a_review_has_a_reason"
-            )
-        ]
+        constraints = [models.CheckConstraint(condition=has_text("reason"), name="a_review_has_a_reason")]
 
     def __str__(self) -> str:
         return f"reviewed by {self.by}: {self.reason}"

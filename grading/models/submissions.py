@@ -34,6 +34,20 @@ class Submission(models.Model):
     counted_as_attempt = models.BooleanField(
         default=True, help_text="Uses one of the allowed attempts; taken back when the fault was ours."
     )
+    policy = models.ForeignKey(
+        "PolicyVersion",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The rules it is judged by: those of its time, or those that staff applied to it later.",
+    )
+    grace_days_spent = models.PositiveSmallIntegerField(
+        default=0, help_text="Of the student's pool for the course, on being late with this attempt."
+    )
+    partners = models.ManyToManyField(
+        Enrollment, related_name="shared_submissions", blank=True, help_text="Who else handed it in, at that time."
+    )
     upload_key = models.CharField(max_length=64, help_text="The form's own mark: a double click sends it twice.")
 
     class Meta:

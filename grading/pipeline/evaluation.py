@@ -114,6 +114,7 @@ def _carry_out(evaluation: Evaluation, heartbeat: Heartbeat) -> contract.Evaluat
                 counts=evaluation.counts or None,
                 identity=identity_of(submission.student.person_id),
                 benchmark_mark=submission.course_milestone.benchmark_mark,
+                time_factor=submission.student.cpu_factor,
             )
         except contract.UnusableInput as unusable:
             return unusable_result(evaluation, str(unusable), wall_seconds=time.monotonic() - started)

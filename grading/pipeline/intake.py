@@ -67,9 +67,11 @@ def receive(
     original_name: str,
     source: str = Submission.Source.BROWSER,
     upload_key: str = "",
+    grace_days: int = 0,
     now: datetime | None = None,
 ) -> Submission:
-    """Take ``file`` as an attempt of ``student`` at ``course_milestone``.
+    """Take ``file`` as an attempt of ``student`` at ``course_milestone``, spending up to ``grace_days`` of the course's pool
+    on being late where that helps.
 
     1. The same ``upload_key`` again with the same content (a double click, a repeated request) answers the submission it
        made the first time. With other content it is another attempt: somebody went back and chose another file.
@@ -100,6 +102,7 @@ def receive(
                 course_milestone=course_milestone,
                 source=source,
                 upload_key=upload_key,
+                grace_days=grace_days,
                 now=now,
             )
     except OSError as trouble:
@@ -138,10 +141,13 @@ def _digest(file: BinaryIO, *, most: int) -> str:
     return digest.hexdigest()
 
 
-def _refuse_when_closed(student: Enrollment, course_milestone: CourseMilestone, now: datetime) -> None:
+def _refuse_when_closed(
+    student: Enrollment, course_milestone: CourseMilestone, now: datetime
+) -> policy.SubmissionWindow:
     window = policy.submission_window(student, course_milestone, now=now)
     if not window.open:
         raise Refused(window.reason)
+    return window
 
 
 def _too_large(name: str) -> Refused:
@@ -185,6 +191,7 @@ def _accept(
     course_milestone: CourseMilestone,
     source: str,
     upload_key: str,
+    grace_days: int,
     now: datetime,
 ) -> Submission:
     with transaction.atomic():
@@ -197,7 +204,7 @@ def _accept(
             earlier = _earlier(student, course_milestone, upload_key)
         if earlier is not None:
             return earlier
-        _refuse_when_closed(student, course_milestone, now)
+        window = _refuse_when_closed(student, course_milestone, now)
         _lock_store(shared=True)
         _store(received)
         attempts = Submission.objects.filter(student=student, course_milestone=course_milestone)
@@ -210,7 +217,9 @@ def _accept(
             sha256=received.sha256,
             size=received.size,
             submitted_at=now,
-            seconds_late=policy.seconds_late(policy.dates_for(student, course_milestone), now),
+            seconds_late=window.seconds_late,
+            grace_days_spent=min(max(0, grace_days), window.pool.useful),
+            policy=policy.version_in_force(course_milestone),
             source=source,
             upload_key=upload_key,
         )

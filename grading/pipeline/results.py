@@ -71,10 +71,11 @@ def benchmark_of(evaluation: Evaluation) -> bool | None:
 
 
 def judge(submission: Submission, evaluation: Evaluation, course_milestone: CourseMilestone) -> Attempt:
-    """What a scored evaluation is worth by today's marks and rules."""
+    """What a scored evaluation is worth by today's marks, and by the rules that its submission is judged by."""
     criteria = list(evaluation.criteria.all())
     before = score_of(criteria)
-    penalty = policy.late_penalty(course_milestone, submission.seconds_late)
+    rules = policy.rules_for(submission, course_milestone)
+    penalty = rules.penalty(submission.seconds_late, spent=submission.grace_days_spent)
     benchmark_met = benchmark_of(evaluation)
     return Attempt(
         submission=submission,
@@ -84,7 +85,7 @@ def judge(submission: Submission, evaluation: Evaluation, course_milestone: Cour
         benchmark_met=benchmark_met,
         criterion_points={criterion.key: criterion.effective_points for criterion in criteria},
         unmarked=sum(criterion.effective_points is None for criterion in criteria),
-        completes=benchmark_met is True and max(0.0, before - penalty) >= course_milestone.threshold,
+        completes=benchmark_met is True and max(0.0, before - penalty) >= rules.threshold,
     )
 
 
@@ -96,7 +97,11 @@ def attempts_of(student: Enrollment, course_milestone: CourseMilestone) -> list[
         .order_by("-pk")
         .prefetch_related("criteria__overrides", "benchmark_decisions")
     )
-    submissions = Submission.objects.filter(student=student, course_milestone=course_milestone).order_by("attempt")
+    submissions = (
+        Submission.objects.filter(student=student, course_milestone=course_milestone)
+        .select_related("policy")
+        .order_by("attempt")
+    )
     return [
         judge(submission, submission.scored[0], course_milestone)
         for submission in submissions.prefetch_related(Prefetch("evaluations", queryset=scored, to_attr="scored"))

@@ -222,7 +222,7 @@ def test_a_time_factor_stretches_the_time_from_opening_to_due(milestone, alice):
 )
 def test_each_day_begun_after_the_grace_day_costs_points(milestone, late, points):
     milestone.late_penalty_per_day, milestone.grace_days = 10, 1
-    assert policy.late_penalty(milestone, late) == points
+    assert policy.rules_of(milestone).penalty(late) == points
 
 
 def test_no_more_attempts_than_allowed_are_taken(milestone, alice):
