@@ -139,10 +139,13 @@ def claim(worker: str, takes_batch: bool = True) -> Claim | None:
 
     Two statements of one transaction, as ``claim.sql`` explains. Batch work is left alone while it would take the last
     free slot of all live workers: an upload that arrives now must not wait for a class batch.
+
+    The commit does not wait for the disk, or all workers would stand in line for it. A claim that a crash of the database
+    forgets leaves the evaluation waiting, and whoever had it notices at the next renewal or when publishing.
     """
     slots = workers.live_slots()
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_xact_lock(%s)", [CLAIM_LOCK])
+        cursor.execute("select pg_advisory_xact_lock(%s), set_config('synchronous_commit', 'off', true)", [CLAIM_LOCK])
         if takes_batch and slots > 1:
             cursor.execute("select count(*) from grading_evaluation where state = 'running'")
             takes_batch = slots - cursor.fetchone()[0] >= 2
