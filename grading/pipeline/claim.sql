@@ -1,10 +1,18 @@
 -- Claims the fairest waiting evaluation and answers its id, token and course; no row when nothing can be claimed.
 --
 -- Order: live work before batch work, then the course with the fewest running, then the oldest. A student with a running
--- evaluation waits. Run it as the SECOND statement of a transaction whose first took the claim lock: under READ COMMITTED
--- its snapshot is then younger than every other claim, which SKIP LOCKED alone does not give.
+-- evaluation waits. Batch work is left alone while it would take the last free slot.
 --
--- Parameters: takes_batch (may this slot take batch work?), worker (its name), lease (seconds).
+-- Two statements that are sent as one string: one transaction, in which nobody waits for the way to the worker and back
+-- while holding the lock. The second statement comes after the lock: under READ COMMITTED its snapshot is then younger than
+-- every other claim, which SKIP LOCKED alone does not give. The commit does not wait for the disk, or all workers would
+-- stand in line for it; a claim that a crash of the database forgets leaves the evaluation waiting, and whoever had it
+-- notices at the next renewal or when publishing.
+--
+-- Parameters: lock (one number for all claims), takes_batch (may this slot take batch work?), slots (of all live workers),
+-- worker (its name), lease (seconds).
+select pg_advisory_xact_lock(%(lock)s), set_config('synchronous_commit', 'off', true);
+
 with recursive courses as (              -- loose index scan: the distinct courses that wait
   (select course_id from grading_evaluation where state = 'queued' order by course_id limit 1)
   union all
@@ -13,12 +21,14 @@ with recursive courses as (              -- loose index scan: the distinct cours
     from courses c where c.course_id is not null),
 running as (                             -- how many each course has running
   select course_id, count(*) n from grading_evaluation where state = 'running' group by 1),
+batch_too as (
+  select %(takes_batch)s and (%(slots)s < 2 or %(slots)s - coalesce(sum(n), 0) >= 2) as allowed from running),
 heads as (                               -- the first claimable evaluation of each course
   select h.*, coalesce(r.n, 0) n
     from courses c left join running r using (course_id)
    cross join lateral (
      select e.id, e.batch, e.queued_at from grading_evaluation e
-      where e.state = 'queued' and e.course_id = c.course_id and (%(takes_batch)s or not e.batch)
+      where e.state = 'queued' and e.course_id = c.course_id and (not e.batch or (select allowed from batch_too))
         and not exists (select 1 from grading_evaluation x where x.state = 'running'
                          and x.course_id = e.course_id and x.student_id = e.student_id)
       order by e.batch, e.queued_at, e.id limit 1) h

@@ -137,19 +137,18 @@ def _send(task: str) -> None:
 def claim(worker: str, takes_batch: bool = True) -> Claim | None:
     """Claim the fairest waiting evaluation for ``worker``, or None when there is none for it.
 
-    Two statements of one transaction, as ``claim.sql`` explains. Batch work is left alone while it would take the last
-    free slot of all live workers: an upload that arrives now must not wait for a class batch.
-
-    The commit does not wait for the disk, or all workers would stand in line for it. A claim that a crash of the database
-    forgets leaves the evaluation waiting, and whoever had it notices at the next renewal or when publishing.
+    One way to the database and back, as ``claim.sql`` explains. Batch work is left alone while it would take the last free
+    slot of all live workers: an upload that arrives now must not wait for a class batch.
     """
-    slots = workers.live_slots()
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_xact_lock(%s), set_config('synchronous_commit', 'off', true)", [CLAIM_LOCK])
-        if takes_batch and slots > 1:
-            cursor.execute("select count(*) from grading_evaluation where state = 'running'")
-            takes_batch = slots - cursor.fetchone()[0] >= 2
-        cursor.execute(CLAIM_SQL, {"takes_batch": takes_batch, "worker": worker[:120], "lease": settings.LEASE_SECONDS})
+    asked = {
+        "lock": CLAIM_LOCK,
+        "takes_batch": takes_batch,
+        "slots": workers.live_slots(),
+        "worker": worker[:120],
+        "lease": settings.LEASE_SECONDS,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM_SQL, asked)
         row = cursor.fetchone()
     return None if row is None else Claim(evaluation_id=row[0], token=row[1])
 
