@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import django
+import psycopg2
 import redis
 
 from assessment_site import embedded
@@ -151,7 +152,8 @@ class Ground:
     # -- the servers -------------------------------------------------------------------------------------------------
 
     def start_servers(self) -> None:
-        """Start what does not run. After a SIGKILL PostgreSQL waits until its last old process is gone."""
+        """Start what does not run. After a SIGKILL PostgreSQL waits until its last old process is gone, and it may be
+        hit once more while it is asked whether it runs."""
         deadline = time.monotonic() + 60
         while True:
             self.reaper.reap(*self.server_numbers())
@@ -159,7 +161,7 @@ class Ground:
                 with self.servers:
                     embedded.start(place=self.place)
                 return
-            except embedded.EmbeddedServerError:
+            except (embedded.EmbeddedServerError, psycopg2.Error):
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
