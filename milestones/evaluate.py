@@ -188,8 +188,11 @@ class _Run:
     def _executing_group(self, group: Group, budget: float) -> None:
         limits = {"memory_bytes": group.memory_bytes}
         student = Student(
-            open_sandbox=lambda seconds: Sandbox(
-                self.folder, limits=SandboxLimits(cpu_seconds=seconds, **limits), bare=self.bare
+            open_sandbox=lambda seconds, hash_seed=0: Sandbox(
+                self.folder,
+                limits=SandboxLimits(cpu_seconds=seconds, **limits),
+                bare=self.bare,
+                hash_seed=hash_seed,
             ),
             location=self.location,
             cpu_seconds=budget,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +118,8 @@ class Lab:
         self.mark = mark
         self.exhibits: list[Exhibit] = []
         self.used: dict[str, ImageData | TextData] = {}
+        # What the sandboxed side said in one group that a later group holds against the source.
+        self.claims: dict[str, Any] = {}
         self._identity = identity
         self._package_digest = package_digest
         self._replayed = frozenset(counts or {})

@@ -6,10 +6,11 @@ Every question raises only ``StudentSide`` (the student's code is missing, stubb
 
 from milestones.proxy.components import ComponentQuestions
 from milestones.proxy.connection import LoadReport, one_line
+from milestones.proxy.language import LanguageQuestions
 from milestones.proxy.models import ModelFacts, ModelQuestions
 
 __all__ = ["LoadReport", "ModelFacts", "Student", "one_line"]
 
 
-class Student(ComponentQuestions, ModelQuestions):
+class Student(ComponentQuestions, ModelQuestions, LanguageQuestions):
     """All questions to one sandbox, one class for each subject."""

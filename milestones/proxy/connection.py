@@ -99,7 +99,8 @@ class _Culprit:
 class Connection:
     """A sandbox that is started at the first question and again after a crash.
 
-    ``open_sandbox(cpu_seconds)`` starts one; ``cpu_seconds`` is what remains of the group's budget. ``blocked`` are modules
+    ``open_sandbox(cpu_seconds)`` starts one; ``cpu_seconds`` is what remains of the group's budget; a second argument, where
+    it is given, is the hash seed that the order of Python's sets comes from. ``blocked`` are modules
     that ended the program when they were imported, with the reason; it is added to, so that the next group's student
     knows them already.
     """
@@ -107,7 +108,7 @@ class Connection:
     def __init__(
         self,
         *,
-        open_sandbox: Callable[[float], Sandbox],
+        open_sandbox: Callable[..., Sandbox],
         location: PackageLocation,
         cpu_seconds: float,
         seed: int,
@@ -121,6 +122,7 @@ class Connection:
         self._on_wait = on_wait
         self._blocked = {} if blocked is None else blocked
         self._sandbox: Sandbox | None = None
+        self._hash_seed: tuple[int, ...] = ()
         self._restarts = 0
         self._spent = 0.0
         self._spent_up = False
@@ -155,6 +157,12 @@ class Connection:
             self.usages.append(self._sandbox.usage)
             self.logs.append(self._sandbox.log)
             self._sandbox = None
+
+    def begin_again(self, *, hash_seed: int) -> None:
+        """End the sandbox; the next question starts a fresh one, in which sets have another order."""
+        self.close()
+        self._hash_seed = (hash_seed,)
+        self._restarts = max(self._restarts - 1, 0)
 
     def _ask(
         self,
@@ -233,7 +241,7 @@ class Connection:
 
     def _try_to_load(self) -> _Culprit | None:
         """Import everything in a fresh sandbox; the module in whose import the sandbox was lost."""
-        self._sandbox = self._open(max(self.cpu_seconds_left, 1.0))
+        self._sandbox = self._open(max(self.cpu_seconds_left, 1.0), *self._hash_seed)
         self._sandbox.__enter__()
         (text,) = self._ask(Operation.LOAD, self._location_settings(), [], [text_of(REPORT_BYTES)])
         names = [one_line(name, most=200) for name in array_to_text(text, REPORT_BYTES).split("\n")[:MOST_MODULES]]

@@ -1,5 +1,15 @@
 """The trusted mathematics that everything a student computes is compared with. Float64 throughout; never enters a sandbox."""
 
+from milestones.reference.attention import (
+    GELU_FORMULAS,
+    attention,
+    attention_gradients,
+    embedding_gradient,
+    gelu,
+    gelu_derivative,
+    layer_norm,
+    layer_norm_gradients,
+)
 from milestones.reference.layers import (
     ACTIVATIONS,
     dense,
@@ -20,12 +30,20 @@ from milestones.reference.vision import (
 
 __all__ = [
     "ACTIVATIONS",
+    "GELU_FORMULAS",
+    "attention",
+    "attention_gradients",
     "average_pool",
     "convolution",
     "convolution_gradients",
     "cross_entropy",
     "dense",
     "dense_gradients",
+    "embedding_gradient",
+    "gelu",
+    "gelu_derivative",
+    "layer_norm",
+    "layer_norm_gradients",
     "log_softmax",
     "max_pool",
     "max_pool_gradient",

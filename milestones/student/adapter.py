@@ -51,11 +51,12 @@ HOME_MODULES = {
     "gelu": (*_ACTIVATION_MODULES, *_LANGUAGE_MODULES),
     "layer_norm": ("normalization", *_LANGUAGE_MODULES, *_LAYER_MODULES),
     "embedding": ("embeddings", "embedding", *_LANGUAGE_MODULES),
+    "positions": ("embeddings", "embedding", *_LANGUAGE_MODULES),
     "attention": ("attention", *_LANGUAGE_MODULES),
     "gpt": ("gpt", "models", *_LANGUAGE_MODULES),
     "tokenizer": ("tokenization", "tokenizer", "tokenizers", *_LANGUAGE_MODULES),
 }
-ACTIVATIONS = frozenset({"relu", "sigmoid", "tanh", "softmax"})
+ACTIVATIONS = frozenset({"relu", "sigmoid", "tanh", "softmax", "gelu"})
 LAYERS = ACTIVATIONS | {
     "dense",
     "sequential",
@@ -64,9 +65,9 @@ LAYERS = ACTIVATIONS | {
     "average_pool",
     "batch_norm",
     "flatten",
-    "gelu",
     "layer_norm",
     "embedding",
+    "positions",
     "attention",
     "gpt",
 }

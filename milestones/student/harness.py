@@ -19,14 +19,17 @@ import numpy as np
 
 from milestones.sandbox import protocol
 from milestones.student.components import Components
+from milestones.student.language import Language
+from milestones.student.language_training import LanguageTraining
 from milestones.student.loading import Loading
 from milestones.student.models import Models
 from milestones.student.operations import Fault
+from milestones.student.parts import Parts
 from milestones.student.state import State
 from milestones.student.training import Training
 from milestones.student.values import StudentFault
 
-DESKS = (Loading, Components, Models, Training)
+DESKS = (Loading, Components, Models, Training, Parts, Language, LanguageTraining)
 
 
 class Harness:

@@ -22,6 +22,20 @@ class Operation(enum.IntEnum):
     TRAIN_OWN = 10  # CPU-second budget; images, labels -> -
     # 11 to 19: convolution and features; 20 to 29: losses, optimizers, the student's Trainer, checkpoints;
     # 30 to 39: speed, memory, deployment; 40 to 59: language models.
+    PART = 40  # component and sizes; inputs, upstream, parameters -> output, gradient by inputs and each parameter
+    GPT_BUILD = (
+        41  # vocabulary and sizes, whether the student's own may be built -> facts, sizes and names of parameters
+    )
+    GPT_LOGITS = 42  # -; ids int64 (n, length) -> scores (n, length, vocabulary)
+    GPT_SHAKE = 43  # how far, precision, seed; - -> number of parameters moved
+    GPT_CHANGE = 44  # what and by which factor; - -> number of arrays changed
+    GPT_GRADIENT = 45  # -; ids, upstream -> all gradients in one row, which of them arrived
+    GPT_NUDGE = 46  # step; ids, which parameters, which of their numbers -> scores at -2, -1, 1 and 2 steps
+    TEXT_DATA = 47  # -; ids int64 (n,) -> number kept
+    TEXT_SLICE = 48  # first step, rates, batch, length, order seed; - -> losses (float64, steps), manner
+    GENERATE = 49  # how many, temperature; ids int64 (1, length) -> ids
+    TOKENIZE = 50  # corpus and text; - -> ids, the text that they stand for, size of the vocabulary
+    CALLS = 51  # sizes; ids -> functions called and how often, as text lines
 
 
 class Fault(enum.IntEnum):
@@ -48,7 +62,19 @@ class Fact(enum.IntEnum):
     USED_SEQUENTIAL = 7
 
 
+class GPTFact(enum.IntEnum):
+    """Positions in the int64 vector that GPT_BUILD answers with."""
+
+    PARAMETER_ARRAYS = 0
+    OWN_MODEL = 1
+    SUPPLIED_WEIGHTS = 2
+    HAS_AUTOGRAD = 3
+    LEFT_OUT = 4  # tensors in it that want a gradient and are not among its parameters()
+    CONTEXT = 5
+
+
 FACTS = len(Fact)
+GPT_FACTS = len(GPTFact)
 # Most bytes of the texts in answers: what was loaded; how a model is built or was trained.
 REPORT_BYTES = 60_000
 STRUCTURE_BYTES = 1_000
@@ -81,6 +107,7 @@ COMPONENT_NAMES = {
     "gelu": ("GELU", "Gelu"),
     "layer_norm": ("LayerNorm", "LayerNormalization"),
     "embedding": ("Embedding", "TokenEmbedding"),
+    "positions": ("PositionalEncoding", "PositionalEmbedding", "PositionEmbedding", "LearnedPositionalEncoding"),
     "attention": ("MultiHeadAttention", "MultiHeadSelfAttention", "SelfAttention", "CausalSelfAttention"),
     "gpt": ("GPT", "TinyGPT", "MiniGPT", "GPTModel", "Transformer"),
     "tokenizer": ("CharTokenizer", "CharacterTokenizer", "Tokenizer"),

@@ -294,14 +294,20 @@ class Package:
         line = f"{kind}{text}".strip()[:600].rstrip(": ")
         return line + (f" (at {', '.join(where)})" if where else "")
 
+    def file_in_upload(self, filename):
+        """The upload's own name of a file that student code was loaded from; None for any other."""
+        for place in (self._export, self.base):
+            if self.finder.is_inside(filename) and filename.startswith(f"{place}{os.sep}"):
+                return filename[len(str(place)) + 1 :]
+        return None
+
     def _frames(self, error, *, most):
         """The traceback of ``error`` in the terms of the student's own files: 'layers.py:41 in forward'."""
         rows = []
         for frame in traceback.extract_tb(error.__traceback__):
-            for place in (self._export, self.base):
-                if self.finder.is_inside(frame.filename) and frame.filename.startswith(f"{place}{os.sep}"):
-                    rows.append(f"{frame.filename[len(str(place)) + 1 :]}:{frame.lineno} in {frame.name}")
-                    break
+            file = self.file_in_upload(frame.filename)
+            if file is not None:
+                rows.append(f"{file}:{frame.lineno} in {frame.name}")
         return rows[-most:]
 
 

@@ -7,13 +7,14 @@ from milestones.student.values import StudentFault
 
 class State:
     """What was loaded, built and trained so far. ``package`` and ``adapter`` are None until the package was opened, and
-    then imported; ``model`` and ``trainer`` until one was asked for."""
+    then imported; ``model``, ``language`` (a GPT) and ``trainer`` until one was asked for."""
 
     def __init__(self):
         self.package = None
         self.adapter = None
         self.settings = {}
         self.model = None
+        self.language = None
         self.trainer = None
 
     def opened(self):
@@ -27,6 +28,10 @@ class State:
     def built(self):
         """The model under assessment."""
         return self._needed(self.model, "no model was built")
+
+    def written(self):
+        """The GPT under assessment."""
+        return self._needed(self.language, "no GPT was built")
 
     def training(self):
         """The trainer at work."""

@@ -158,6 +158,11 @@ def bias_slot(layer, size=None):
     return _named_slot(layer, BIAS_NAMES) or _slot_of_shape(layer, shapes)
 
 
+def slot_named(layer, names):
+    """Where a layer keeps something under the first of ``names`` that it has; or None."""
+    return _named_slot(layer, names)
+
+
 def _named_slot(layer, names):
     places = [layer, *(value for value in _attributes(layer).values() if isinstance(value, dict))]
     for name in names:

@@ -1,0 +1,283 @@
+"""Whether the GPT is built of what earlier milestones built: by the calls that it makes, and by what its source says.
+
+Which functions are called, and how often, is the sandboxed side's word. So a call only counts where the upload's own source
+has such a function at that line, and where the source says that the language modules use the earlier ones: the trusted side
+reads that from the syntax trees and runs nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from milestones import exhibits
+from milestones.checks.attention import LENGTH, SMALL
+from milestones.checks.outcome import check, not_run, statement
+from milestones.contract import Measurement, Status
+from milestones.lab import Lab
+from milestones.proxy import Student
+from milestones.proxy.language import Called
+from milestones.source import Source
+from milestones.student.operations import COMPONENT_NAMES
+
+LANGUAGE = ("gelu", "layer_norm", "embedding", "positions", "attention", "gpt", "tokenizer")
+#: Names that only language modules define, besides those of the components.
+LANGUAGE_NAMES = frozenset(name for component in LANGUAGE for name in COMPONENT_NAMES[component]) | {
+    *("TransformerBlock", "Block", "DecoderBlock", "EncoderLayer", "FeedForward", "MLP", "EmbeddingLayer"),
+    *("scaled_dot_product_attention", "create_causal_mask", "causal_mask", "BPETokenizer", "KVCache"),
+}
+EARLIER_NAMES = frozenset(
+    name for component, names in COMPONENT_NAMES.items() if component not in LANGUAGE for name in names
+) | {"GELU", "Gelu"}
+#: GELU, and names such as MLP, may stand in any module without making it one of language.
+NEUTRAL = frozenset({"GELU", "Gelu", "MLP"})
+REUSE_MARK = 0.95
+#: Of all calls, the part that a single function may make without a person having a look.
+ONE_FUNCTION = 0.6
+MOST_SOURCE = 2_000_000
+
+
+@check("executed_calls", "Which functions a GPT calls")
+def executed_calls(student: Student, lab: Lab) -> Measurement:
+    """Count the calls of one look forward and backward; what they say is held against the source later."""
+    ids = lab.random("executed_calls").integers(0, SMALL.vocabulary, size=(2, LENGTH))
+    called = student.calls(SMALL, ids)
+    lab.claims["calls"] = called
+    lab.claims["components"] = dict(student.load().components)
+    total = sum(call.times for call in called)
+    return statement(
+        executed_calls.key,
+        executed_calls.title,
+        right=total > 0,
+        message=f"{total:,} calls of {len(called)} functions of the package.",
+        evidence={"calls": total, "functions": len(called)},
+    )
+
+
+@check("component_reuse", "Share of calls that land in components of earlier milestones")
+def component_reuse(source: Source, lab: Lab) -> list[Measurement]:
+    """Calls as counted inside, those of functions that the source does not have aside; and what the source says."""
+    called: list[Called] = lab.claims.get("calls", [])
+    if not called:
+        return [
+            not_run(key, title, "the GPT could not be run, so no calls were counted")
+            for key, title in ((component_reuse.key, component_reuse.title), ("same_components", SAME_TITLE))
+        ]
+    modules = Modules.of(source.files)
+    counts: Counter[bool] = Counter()
+    functions: list[tuple[int, str, str, bool]] = []
+    unknown = 0
+    for call in called:
+        if not modules.has(call):
+            unknown += call.times
+            continue
+        earlier = modules.is_earlier(call)
+        counts[earlier] += call.times
+        functions.append((call.times, call.name, call.file, earlier))
+    functions.sort(reverse=True)
+    total = sum(counts.values())
+    share = counts[True] / total if total else 0.0
+    largest = functions[0][0] / total if functions else 0.0
+    rewritten = modules.rewritten()
+    uses = modules.used_by_language()
+    lab.exhibit(
+        exhibits.table(
+            "calls",
+            "Which functions does the GPT call most?",
+            ["Function", "File", "Calls", "Of"],
+            [
+                [name, file, times, "earlier milestones" if earlier else "this milestone"]
+                for times, name, file, earlier in functions[:30]
+            ],
+        )
+    )
+    believable = bool(uses) or modules.language_files == 0
+    evidence: dict[str, Any] = {
+        "calls": total,
+        "unknown_calls": unknown,
+        "uses": sorted(uses)[:30],
+        "rewritten": sorted(rewritten)[:20],
+        "one_function_dominates": largest > ONE_FUNCTION or unknown > total,
+        "claimed_share": round(share, 4),
+    }
+    if not believable:
+        share = 0.0
+    words = f"{share:.1%} of {total:,} calls land in components of earlier milestones"
+    if not believable:
+        words = "The source of the language modules uses none of the earlier components, whatever was counted"
+    if rewritten:
+        words += f"; written a second time: {', '.join(sorted(rewritten)[:5])}"
+    measured = Measurement(
+        key=component_reuse.key,
+        title=component_reuse.title,
+        kind="share",
+        status=Status.PASSED if share >= REUSE_MARK else Status.PARTIAL if share else Status.WRONG,
+        value=round(share, 4),
+        n=total,
+        passed=share >= REUSE_MARK,
+        message=f"{words}.",
+        evidence=evidence,
+    )
+    return [measured, _same_components(called, lab, modules)]
+
+
+SAME_TITLE = "The GPT computes with the very layers of the earlier milestones"
+
+
+def _same_components(called: list[Called], lab: Lab, modules: Modules) -> Measurement:
+    """Whether the dense layer and the tensor that milestones 1 to 3 are measured with are those that the GPT calls."""
+    components: Mapping[str, str] = lab.claims.get("components", {})
+    names = {call.name.partition(".")[0] for call in called if modules.has(call) and modules.is_earlier(call)}
+    wanted = {name: components.get(name, "").rpartition(".")[2] for name in ("tensor", "dense")}
+    absent = [f"{name} ({cls})" if cls else name for name, cls in wanted.items() if cls not in names]
+    return statement(
+        "same_components",
+        SAME_TITLE,
+        right=not absent,
+        message=f"The GPT never calls: {', '.join(absent)}."
+        if absent
+        else f"The GPT calls the same {' and '.join(wanted.values())} that images go through.",
+        evidence={"absent": absent},
+    )
+
+
+# -- what the source says ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Module:
+    """One file: top-level definitions, what they mention, what it imports (name -> module it names)."""
+
+    definitions: dict[str, ast.stmt] = field(default_factory=dict)
+    functions: set[tuple[str, int]] = field(default_factory=set)
+    imports: dict[str, str] = field(default_factory=dict)
+    language: bool = False
+    earlier: bool = False
+
+
+class Modules:
+    """The files of a package, each of this milestone or of earlier ones.
+
+    A file is of this milestone where it defines a part of a GPT, and of earlier ones where it defines none. In a file that
+    defines both kinds, such as a framework in one file, each top-level class or function counts for itself: it is of
+    earlier milestones where it is an earlier component, or is mentioned by one.
+    """
+
+    def __init__(self, modules: dict[str, _Module]) -> None:
+        self._modules = modules
+        self._mixed = {
+            name: _mentioned_by_earlier(module)
+            for name, module in modules.items()
+            if module.language and module.earlier
+        }
+
+    @classmethod
+    def of(cls, files: Mapping[str, bytes]) -> Modules:
+        found = {}
+        for name, content in files.items():
+            tree = _tree(content) if name.endswith(".py") and len(content) <= MOST_SOURCE else None
+            if tree is not None:
+                found[name] = _read(tree)
+        return cls(found)
+
+    @property
+    def language_files(self) -> int:
+        return sum(module.language for module in self._modules.values())
+
+    def has(self, call: Called) -> bool:
+        """Whether the source has a function of that name at that line. Decorators begin a function above its ``def``."""
+        module = self._modules.get(call.file)
+        last = call.name.rpartition(".")[2]
+        if module is None:
+            return False
+        if last in ("<lambda>", "<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<module>"):
+            return True
+        return (last, call.line) in module.functions
+
+    def is_earlier(self, call: Called) -> bool:
+        module = self._modules[call.file]
+        if call.file in self._mixed:
+            return call.name.partition(".")[0] in self._mixed[call.file]
+        return not module.language
+
+    def rewritten(self) -> set[str]:
+        """Earlier components that a language file defines although another file has them."""
+        elsewhere = {n for m in self._modules.values() if not m.language for n in m.definitions if n in EARLIER_NAMES}
+        return {
+            name
+            for module in self._modules.values()
+            if module.language
+            for name in module.definitions
+            if name in elsewhere and name not in NEUTRAL and isinstance(module.definitions[name], ast.ClassDef)
+        }
+
+    def used_by_language(self) -> set[str]:
+        """Earlier components that language files import, or that stand in the same file, and mention in their code."""
+        used = set()
+        for module in self._modules.values():
+            if module.language:
+                there = set(module.imports) | set(module.definitions)
+                for name, definition in module.definitions.items():
+                    if name not in EARLIER_NAMES:
+                        used |= {m for m in _mentions(definition) if m in there and m in EARLIER_NAMES}
+        return used
+
+
+def _tree(content: bytes) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _read(tree: ast.Module) -> _Module:
+    module = _Module()
+    for node in _statements(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            module.definitions[node.name] = node
+        elif isinstance(node, ast.ImportFrom):
+            module.imports |= {alias.asname or alias.name: node.module or "" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            module.imports |= {alias.asname or alias.name: alias.name for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = [node.lineno, *(decorator.lineno for decorator in node.decorator_list)]
+            module.functions.add((node.name, min(lines)))
+        elif isinstance(node, ast.ClassDef):
+            module.functions.add((node.name, node.lineno))
+    names = set(module.definitions)
+    module.language = bool(names & LANGUAGE_NAMES - NEUTRAL)
+    module.earlier = bool(names & EARLIER_NAMES - NEUTRAL)
+    return module
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Top-level statements, and those in a top-level try or if."""
+    for node in tree.body:
+        yield node
+        if isinstance(node, ast.Try | ast.If):
+            yield from node.body
+            yield from node.orelse
+
+
+def _mentions(definition: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(definition) if isinstance(node, ast.Name)}
+
+
+def _mentioned_by_earlier(module: _Module) -> set[str]:
+    """Top-level names of a file that are earlier components or are mentioned by one, and so on."""
+    waiting = [name for name in module.definitions if name in EARLIER_NAMES]
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in found or name in LANGUAGE_NAMES - NEUTRAL:
+            continue
+        found.add(name)
+        waiting += [other for other in _mentions(module.definitions[name]) if other in module.definitions]
+    return found
