@@ -167,11 +167,13 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One question to the student's code: ``function(student, lab)`` answers one measurement or a list of them."""
+    """One question to the student's code: ``function(student, lab)`` answers one measurement or a list of them. ``also`` are
+    the keys of those that it makes beside its own."""
 
     key: str
     title: str
     function: Callable[..., Measurement | list[Measurement]]
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

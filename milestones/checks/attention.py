@@ -42,7 +42,7 @@ PARAMETER_NAMES = (
 # -- parts -------------------------------------------------------------------------------------------------------------
 
 
-@check("gelu", "GELU, values and gradient")
+@check("gelu", "GELU, values and gradient", also=("gelu_gradient",))
 def gelu(student: Student, lab: Lab) -> list[Measurement]:
     """Values against the exact function, within what the usual formulas with tanh and sigmoid miss it by; the derivative
     against that of the formula which the values follow."""
@@ -102,7 +102,7 @@ def _derivative(function: Callable[[NDArray], NDArray], x: NDArray) -> NDArray:
     return (function(x + 1e-5) - function(x - 1e-5)) / 2e-5
 
 
-@check("layer_norm", "LayerNorm, values and gradients")
+@check("layer_norm", "LayerNorm, values and gradients", also=("layer_norm_gradient",))
 def layer_norm(student: Student, lab: Lab) -> list[Measurement]:
     """Values over several shapes and scales, rows of equal numbers among them, and gradients by inputs, scale and shift."""
     random = lab.random("layer_norm")
@@ -150,7 +150,7 @@ def _layer_norm_mutants(x: NDArray, scale: NDArray, shift: NDArray) -> dict[str,
     }
 
 
-@check("embedding", "Embedding, values and gradient")
+@check("embedding", "Embedding, values and gradient", also=("embedding_gradient",))
 def embedding(student: Student, lab: Lab) -> list[Measurement]:
     """Rows of the table in the order of the tokens; a token that occurs twice gets the sum of both gradients."""
     random = lab.random("embedding")
@@ -222,7 +222,7 @@ def _by_other_means(key: str, title: str, does: str, student: Student, lab: Lab,
     )
 
 
-@check("attention", "Multi-head attention, values and gradients")
+@check("attention", "Multi-head attention, values and gradients", also=("attention_gradient",))
 def attention(student: Student, lab: Lab) -> list[Measurement]:
     """Self-attention without a mask (or always causal, where the class is made so) against the reference, and which
     well-known mistake the answers are."""

@@ -18,7 +18,7 @@ from milestones.student.operations import Fault
 CheckFunction = Callable[..., Measurement | list[Measurement]]
 
 
-def check(key: str, title: str) -> Callable[[CheckFunction], Check]:
+def check(key: str, title: str, *, also: tuple[str, ...] = ()) -> Callable[[CheckFunction], Check]:
     """Make a function a ``Check``. The function may let ``StudentSide`` escape: the group turns it into a measurement.
 
     Students answer with infinities and with numbers that overflow; NumPy's warnings about them would tell nobody anything.
@@ -30,7 +30,7 @@ def check(key: str, title: str) -> Callable[[CheckFunction], Check]:
             with np.errstate(all="ignore"):
                 return function(*arguments, **more)
 
-        return Check(key=key, title=title, function=quietly)
+        return Check(key=key, title=title, function=quietly, also=also)
 
     return decorate
 

@@ -58,7 +58,7 @@ def executed_calls(student: Student, lab: Lab) -> Measurement:
     )
 
 
-@check("component_reuse", "Share of calls that land in components of earlier milestones")
+@check("component_reuse", "Share of calls that land in components of earlier milestones", also=("same_components",))
 def component_reuse(source: Source, lab: Lab) -> list[Measurement]:
     """Calls as counted inside, those of functions that the source does not have aside; and what the source says."""
     called: list[Called] = lab.claims.get("calls", [])

@@ -30,7 +30,7 @@ from milestones.student.operations import Fault
 HASH_SEEDS = (11, 12)
 
 
-@check("tokenizer_round_trip", "The tokenizer gives back the text")
+@check("tokenizer_round_trip", "The tokenizer gives back the text", also=("vocabulary_order",))
 def tokenizer(student: Student, lab: Lab) -> list[Measurement]:
     """decode(encode(text)) is the text, each character has a number of its own, and the same corpus gives the same numbers
     in another process, in which Python's sets have another order."""
@@ -61,7 +61,7 @@ def _order(student: Student, corpus: str, text: str, ids: NDArray[np.int64]) -> 
     key, title = "vocabulary_order", "The same corpus gives the same numbers in every run"
     others = []
     for hash_seed in HASH_SEEDS:
-        student.begin_again(hash_seed=hash_seed)
+        student.start_afresh(hash_seed=hash_seed)
         others.append(student.tokenize(corpus, text)[0])
     changed = [other for other in others if not np.array_equal(other, ids)]
     return statement(
@@ -82,7 +82,7 @@ PROMPT_LENGTH = 4
 COLD, WARM = 0.05, 1.0
 
 
-@check("generate", "generate() continues a prompt")
+@check("generate", "generate() continues a prompt", also=("generate_temperature", "generate_beyond_context"))
 def generate(student: Student, lab: Lab) -> list[Measurement]:
     """Length, prompt and range of what is generated; a low temperature takes the likeliest token; texts longer than the
     context."""
@@ -562,7 +562,7 @@ def _longest_copy(written: list[str], source: str) -> int:
     return longest
 
 
-@check("readable_text", "The GPT learns a language and writes it")
+@check("readable_text", "The GPT learns a language and writes it", also=("learns", "uses_context", "coherent_text"))
 def text_generation(student: Student, lab: Lab) -> list[Measurement]:
     """Train in the sandbox, or take supplied weights; bits per character and real words of what is then written."""
     return TextTrial(student, lab).run()

@@ -158,10 +158,11 @@ class Connection:
             self.logs.append(self._sandbox.log)
             self._sandbox = None
 
-    def begin_again(self, *, hash_seed: int) -> None:
-        """End the sandbox; the next question starts a fresh one, in which sets have another order."""
+    def start_afresh(self, *, hash_seed: int | None = None) -> None:
+        """End the sandbox: the next question finds a new one in which nothing of this student's has run, and in which Python's
+        sets have another order where ``hash_seed`` says so. That is no crash, and is not counted as one."""
         self.close()
-        self._hash_seed = (hash_seed,)
+        self._hash_seed = () if hash_seed is None else (hash_seed,)
         self._restarts = max(self._restarts - 1, 0)
 
     def _ask(
