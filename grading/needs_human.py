@@ -81,14 +81,15 @@ def sentences_of(item: Evaluation) -> list[str]:
     said = []
     if item.failed:
         first_line = item.log.partition("\n")[0][:200]
-        said.append(f"The platform failed {item.tries} times: {first_line or 'no reason was kept'}")
+        said.append(f"The platform failed {item.tries} times: {first_line or 'no reason was kept'}".rstrip("."))
     if item.flagged:
         known = set(_settled_otherwise())
         said += [_sentence(reason) for reason in item.needs_human if reason not in known]
     if item.benchmark:
         interval = ""
         if item.accuracy is not None and item.accuracy_low is not None and item.accuracy_high is not None:
-            interval = f" ({item.accuracy:.1%}, 95 % interval {item.accuracy_low:.1%} to {item.accuracy_high:.1%})"
+            accuracy, low, high = (100 * value for value in (item.accuracy, item.accuracy_low, item.accuracy_high))
+            interval = f" ({accuracy:.1f} %, 95 % interval {low:.1f} to {high:.1f} %)"
         said.append(_sentence(INSIDE_THE_INTERVAL) + interval)
     if item.marks:
         said += [BY_A_PERSON.format(title=criterion.title) for criterion in item.unmarked]

@@ -161,7 +161,7 @@ def reasons() -> list[str]:
 def test_a_failure_of_ours_needs_a_person_until_it_is_run_again_or_reviewed(alice, bob, ivy, milestone):
     failed(place(alice), milestone)
     other = failed(place(bob), milestone)
-    assert reasons() == 2 * ["The platform failed 3 times: The sandbox did not start."]
+    assert reasons() == 2 * ["The platform failed 3 times: The sandbox did not start"]
     dispatch.rerun(Evaluation.objects.get(student=place(alice)), by=ivy)
     assert [item.pk for item in items()] == [other.pk]
     scoring.review(other, reason="Bob hands in another file.", by=ivy)
@@ -179,7 +179,7 @@ def test_a_re_run_that_fails_needs_a_person_although_the_earlier_result_stands(a
 def test_an_open_benchmark_needs_a_person_until_somebody_decides(alice, tia, milestone):
     evaluation = published(place(alice), milestone, benchmark_met=None, needs_human=(INSIDE_THE_INTERVAL,))
     assert reasons() == [
-        "The benchmark's mark lies inside the interval of the measured accuracy (93.0%, 95 % interval 92.0% to 94.0%)"
+        "The benchmark's mark lies inside the interval of the measured accuracy (93.0 %, 95 % interval 92.0 to 94.0 %)"
     ]
     scoring.decide_benchmark(evaluation, met=True, reason="Close enough.", by=tia)
     assert items() == []

@@ -275,8 +275,11 @@ def sweep() -> int:
 
 def queue_positions(evaluations: Sequence[Evaluation]) -> dict[int, int]:
     """By id, how many waiting evaluations come before each that waits; 0 means next. One query."""
+    waiting = [each.pk for each in evaluations if each.state == State.QUEUED]
+    if not waiting:
+        return {}
     with connection.cursor() as cursor:
-        cursor.execute(POSITIONS_SQL, {"ids": [each.pk for each in evaluations if each.state == State.QUEUED]})
+        cursor.execute(POSITIONS_SQL, {"ids": waiting})
         return dict(cursor.fetchall())
 
 
