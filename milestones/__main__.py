@@ -9,10 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from milestones.contract import Evaluation, OurTrouble, UnusableInput
+from milestones.contract import Evaluation, Exhibit, Json, OurTrouble, UnusableInput
 from milestones.progress import clear_progress, show_progress
 
 DONE, UNUSABLE, OUR_TROUBLE = 0, 2, 3
+# How much of a table and of a text the terminal gets; the JSON has all.
+TABLE_LINES = 12
+CELL_CHARACTERS = 60
+TEXT_CHARACTERS = 600
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -102,6 +106,8 @@ def report(result: Evaluation) -> str:
     for measurement in result.measurements:
         lines.append(f"  {measurement.status:<16} {measurement.title}: {measurement.message}")
     lines += [f"  note: {note}" for note in result.notes]
+    for exhibit in result.exhibits:
+        lines += _in_text(exhibit)
     used = result.resources
     lines += [
         "",
@@ -109,6 +115,30 @@ def report(result: Evaluation) -> str:
         f"limits: {used.limits}; seed {result.seed}",
     ]
     return "\n".join(lines)
+
+
+def _in_text(exhibit: Exhibit) -> list[str]:
+    """A table or a text in the width of a terminal, cut short; pictures and curves are in the JSON."""
+    if exhibit.kind == "table":
+        rows = [exhibit.data["columns"], *exhibit.data["rows"][:TABLE_LINES]]
+        cells = [[_short(cell) for cell in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        body = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+        left_out = len(exhibit.data["rows"]) - TABLE_LINES
+        body += [f"… and {left_out} more"] if left_out > 0 else []
+    elif exhibit.kind == "text":
+        body = []
+        for heading, words in exhibit.data["paragraphs"]:
+            short = words[:TEXT_CHARACTERS] + ("…" if len(words) > TEXT_CHARACTERS else "")
+            body += [f"{heading}:", *(f"  {line}" for line in short.splitlines())]
+    else:
+        return []
+    return ["", exhibit.title, *(f"  {line}" for line in body)]
+
+
+def _short(cell: Json) -> str:
+    words = "" if cell is None else f"{cell:.4g}" if isinstance(cell, float) else " ".join(str(cell).split())
+    return words if len(words) <= CELL_CHARACTERS else f"{words[: CELL_CHARACTERS - 1]}…"
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -153,16 +153,22 @@ class Progress:
     """One step of a running evaluation, as shown live. ``checks`` are (key, title, status or None) in running order.
 
     ``printed`` is the end of what the student's code has printed in groups without hidden inputs; ``output_hidden`` says
-    that one with hidden inputs runs now.
+    that one with hidden inputs runs now. ``curves`` are exhibits that still grow, in the order they began.
     """
 
     phase: str
     message: str
     checks: tuple[tuple[str, str, str | None], ...] = ()
-    curve: tuple[tuple[int, float], ...] = ()
+    curves: tuple[Exhibit, ...] = ()
     done: float = 0.0
     printed: str = ""
     output_hidden: bool = False
+
+    @property
+    def curve(self) -> list[tuple[float, float]]:
+        """The finite points of the newest curve's first series."""
+        series = self.curves[-1].data["series"] if self.curves else []
+        return [(x, y) for _, points in series[:1] for x, y in points if y is not None]
 
 
 @dataclass(frozen=True, kw_only=True)

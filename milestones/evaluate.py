@@ -19,6 +19,7 @@ from milestones.checks.outcome import failed, not_run, sentence_of
 from milestones.contract import (
     Check,
     Evaluation,
+    Exhibit,
     Group,
     Measurement,
     Milestone,
@@ -127,7 +128,7 @@ class _Run:
     logs: list[str] = field(default_factory=list)
     open_logs: list[str] = field(default_factory=list)
     states: dict[str, str | None] = field(default_factory=dict)
-    curve: tuple[tuple[int, float], ...] = ()
+    curves: dict[str, Exhibit] = field(default_factory=dict)
     unusable: str = ""
     blocked: dict[str, str] = field(default_factory=dict)
 
@@ -151,7 +152,7 @@ class _Run:
                 phase=self._now[0],
                 message=self._now[1],
                 checks=tuple((check.key, check.title, self._state_of(check)) for check in self.checks),
-                curve=self.curve,
+                curves=tuple(self.curves.values()),
                 done=done / max(len(self.states), 1),
                 printed=self._printed(),
                 output_hidden=self._group is not None and self._group.hidden_inputs,
@@ -168,8 +169,8 @@ class _Run:
         """How the check ended, ``running`` while it does, None before."""
         return self.states[check.key] or ("running" if check.title == self._now[1] else None)
 
-    def _show_curve(self, points: tuple[tuple[int, float], ...]) -> None:
-        self.curve = points
+    def _show_curve(self, curve: Exhibit) -> None:
+        self.curves[curve.key] = curve
         self._tell()
 
     # -- groups ------------------------------------------------------------------------------------------------------
@@ -302,7 +303,8 @@ class _Run:
             criteria=scored.criteria,
             measurements=tuple(self.measurements),
             diagnoses=diagnose(self.measurements),
-            exhibits=tuple(self.lab.exhibits),
+            # Of two under the same key the later one holds.
+            exhibits=tuple({exhibit.key: exhibit for exhibit in self.lab.exhibits}.values()),
             resources=Resources(
                 wall_seconds=round(wall_seconds, 3),
                 cpu_seconds=round(sum(usage.cpu_seconds for usage in self.usages), 3),

@@ -1,6 +1,7 @@
 """Evidence for people: curves, matrices, images, tables and texts, as plain JSON that pages draw. Nothing here is scored.
 
-One function for each kind; its docstring gives the data that a page gets.
+One function for each kind; its docstring gives the data that a page gets. What has an order is a list: a database may keep the
+keys of an object in any. All texts are cleaned of control characters, since some are a student's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milestones.contract import Exhibit, Json
+from milestones.sandbox.protocol import clean_text
 
 
 def curve(
@@ -23,15 +25,27 @@ def curve(
     y_title: str,
     reference: tuple[str, float] | None = None,
 ) -> Exhibit:
-    """Lines over a common axis: ``{"series": {name: [[x, y], …]}, "x_title", "y_title", "reference": [words, y] or null}``.
+    """Lines over a common axis: ``{"series": [[name, [[x, y], …]], …], "x_title", "y_title", "reference": [words, y] or null}``.
     A y that is not finite is null, and leaves a gap."""
     data: Json = {
-        "series": {name: [[_number(x), _number(y)] for x, y in points] for name, points in series.items()},
+        "series": _series(series),
         "x_title": x_title,
         "y_title": y_title,
         "reference": None if reference is None else [reference[0], float(reference[1])],
     }
-    return Exhibit(key=key, kind="curve", title=title, data=data)
+    return _exhibit(key=key, kind="curve", title=title, data=data)
+
+
+def learning_curve(points: Sequence[tuple[int, float]], *, key: str = "learning_curve", of: str = "") -> Exhibit:
+    """The grader's own looks during a training, (images seen, loss on unseen images); ``of`` says which where there are
+    several."""
+    return curve(
+        key,
+        f"Does the loss on unseen images fall during training{f' of {of}' if of else ''}?",
+        {"Loss on unseen images": points},
+        x_title="Images seen in training",
+        y_title="Loss (nats)",
+    )
 
 
 def scatter(
@@ -45,17 +59,17 @@ def scatter(
 ) -> Exhibit:
     """Measured points joined by lines, such as latency against batch size: as ``curve``, with ``logarithmic`` axes or not."""
     data: Json = {
-        "series": {name: [[_number(x), _number(y)] for x, y in points] for name, points in series.items()},
+        "series": _series(series),
         "x_title": x_title,
         "y_title": y_title,
         "logarithmic": logarithmic,
     }
-    return Exhibit(key=key, kind="scatter", title=title, data=data)
+    return _exhibit(key=key, kind="scatter", title=title, data=data)
 
 
 def confusion_matrix(key: str, title: str, matrix: NDArray[np.int64], labels: Sequence[str]) -> Exhibit:
     """Counts (K, K), rows true and columns predicted classes: ``{"matrix": [[…]], "labels": […]}``."""
-    return Exhibit(
+    return _exhibit(
         key=key, kind="confusion_matrix", title=title, data={"matrix": matrix.tolist(), "labels": list(labels)}
     )
 
@@ -81,12 +95,12 @@ def heat_map(
         "x_labels": list(x_labels),
         "y_labels": list(y_labels),
     }
-    return Exhibit(key=key, kind="heat_map", title=title, data=data)
+    return _exhibit(key=key, kind="heat_map", title=title, data=data)
 
 
 def table(key: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> Exhibit:
     """A table, such as the parameters of a model: ``{"columns": […], "rows": [[…]]}``."""
-    return Exhibit(
+    return _exhibit(
         key=key, kind="table", title=title, data={"columns": list(columns), "rows": [list(row) for row in rows]}
     )
 
@@ -101,7 +115,7 @@ def bars(
         "value_title": value_title,
         "reference": None if reference is None else [reference[0], float(reference[1])],
     }
-    return Exhibit(key=key, kind="bars", title=title, data=data)
+    return _exhibit(key=key, kind="bars", title=title, data=data)
 
 
 def image_grid(
@@ -110,7 +124,7 @@ def image_grid(
     """Images (n, C, H, W) with one or three channels, their classes and what they were read as (empty: nothing finite):
     ``{"shape": [H, W, C], "images": [{"pixels": base64 of the bytes (H, W, C), "is": …, "read_as": …}]}``."""
     rows = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-    return Exhibit(
+    return _exhibit(
         key=key,
         kind="image_grid",
         title=title,
@@ -125,8 +139,24 @@ def image_grid(
 
 
 def text(key: str, title: str, paragraphs: Mapping[str, str]) -> Exhibit:
-    """Texts of the student's model, such as what it generates: ``{"paragraphs": {heading: text}}``. Pages escape them."""
-    return Exhibit(key=key, kind="text", title=title, data={"paragraphs": dict(paragraphs)})
+    """Texts of the student's model, such as what it generates: ``{"paragraphs": [[heading, text], …]}``. Pages escape them."""
+    return _exhibit(key=key, kind="text", title=title, data={"paragraphs": [list(pair) for pair in paragraphs.items()]})
+
+
+def _exhibit(*, key: str, kind: str, title: str, data: Json) -> Exhibit:
+    return Exhibit(key=key, kind=kind, title=title, data=_cleaned(data))
+
+
+def _cleaned(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {name: _cleaned(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(part) for part in value]
+    return clean_text(value) if isinstance(value, str) else value
+
+
+def _series(series: Mapping[str, Sequence[tuple[float, float]]]) -> Json:
+    return [[name, [[_number(x), _number(y)] for x, y in points]] for name, points in series.items()]
 
 
 def _number(value: float) -> float | None:

@@ -123,7 +123,7 @@ class Lab:
         self._identity = identity
         self._package_digest = package_digest
         self._replayed = frozenset(counts or {})
-        self.on_curve: Callable[[tuple[tuple[int, float], ...]], None] = lambda points: None
+        self.on_curve: Callable[[Exhibit], None] = lambda curve: None
 
     # -- data --------------------------------------------------------------------------------------------------------
 
@@ -183,9 +183,9 @@ class Lab:
     def exhibit(self, exhibit: Exhibit) -> None:
         self.exhibits.append(exhibit)
 
-    def show_curve(self, points: list[tuple[int, float]]) -> None:
-        """Show a training curve live: (images seen, probe loss) so far."""
-        self.on_curve(tuple(points))
+    def show_curve(self, curve: Exhibit) -> None:
+        """Show a curve live, as far as it is known; what is shown later under the same key takes its place."""
+        self.on_curve(curve)
 
 
 def _digest_number(material: bytes) -> int:

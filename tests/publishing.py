@@ -27,6 +27,47 @@ EXHIBITS = (
     ),
 )
 
+#: One of every form, with what students could put into them.
+HOSTILE = '<a href="https://evil.invalid">free</a> %{x} \u202e=1+1'
+EVERY_FORM = (
+    exhibits.learning_curve([(0, 2.4), (2500, 1.2), (5000, 0.5)]),
+    exhibits.curve(
+        "gap",
+        "Does it learn what it has not seen?",
+        {"Loss on training images": [(0, 2.4), (100, 1.0)], "Loss on unseen images": [(0, 2.4), (100, float("nan"))]},
+        x_title="Step",
+        y_title="Loss (nats)",
+        reference=("guessing, ln 10", 2.3026),
+    ),
+    exhibits.scatter(
+        "latency",
+        "How does the time grow with the batch?",
+        {"Yours": [(1, 0.5), (10, 4.0)], HOSTILE: [(1, 0.1), (10, 0.4), (100, 0.0)]},
+        x_title="Images in a batch",
+        y_title="Time (ms)",
+        logarithmic=True,
+    ),
+    exhibits.heat_map(
+        "gradient error",
+        "Where is the gradient wrong?",
+        np.array([[0.0, 1e-9, 0.17], [np.inf, 2e-9, 0.1]]),
+        x_title="Output",
+        y_title="Input",
+        value_title="Relative error",
+        x_labels=["a", "b", HOSTILE],
+    ),
+    exhibits.bars("reuse", "Where do the calls go?", {"core.layers": 120, HOSTILE: 7}, value_title="Calls"),
+    exhibits.table(
+        "parameters", "Which parameters are there?", ["Name", "Shape", "Numbers"],
+        [["W", "784 × 64", 50176], [HOSTILE, "64", 64]],
+    ),
+    exhibits.text("written", "What did the model write?", {"After “The”": f"The cat {HOSTILE}</pre><script>alert(1)</script>"}),
+    exhibits.image_grid(
+        "colour", "Which were wrong?", np.zeros((2, 3, 4, 4), dtype=np.uint8), true=["cat", "dog"], read_as=["dog", ""]
+    ),
+    exhibits.confusion_matrix("taken", "Which are confused?", np.array([[9, 1], [0, 10]]), ["cat", HOSTILE]),
+)  # fmt: skip
+
 
 def started(student: Enrollment, milestone: CourseMilestone, **values: Any) -> tuple[dispatch.Claim, Evaluation]:
     """An evaluation that a worker has claimed. Nothing else may wait: claims are fair and would take the other one.

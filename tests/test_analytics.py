@@ -8,7 +8,7 @@ import pytest
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from grading.analytics import charts, early_warning, queries
+from grading.analytics import charts, early_warning, queries, run_charts
 from grading.analytics.overview import class_overview
 from grading.models import Course, CourseMilestone, Enrollment, MilestoneResult, Person
 
@@ -136,7 +136,7 @@ def test_another_course_is_never_counted(small_class, other_course, other_milest
 
 def test_every_question_has_a_function_and_every_function_a_question():
     asked = {path.stem for path in queries.SQL_FOLDER.glob("*.sql")}
-    assert asked == {"completion", "scores", "accuracies", "needs_help", "data_kinds"}
+    assert asked == {"completion", "scores", "accuracies", "needs_help", "data_kinds", "waiting"}
     assert all(callable(getattr(queries, name)) for name in asked)
 
 
@@ -236,13 +236,13 @@ def test_without_scores_there_is_a_sentence_and_no_figure():
 
 
 def test_the_confusion_matrix_names_the_most_frequent_mistake():
-    chart = charts.confusion_matrix([[8, 2, 0], [0, 9, 1], [0, 0, 10]], key="c", title="?", labels=["0", "1", "2"])
+    chart = run_charts.confusion_matrix([[8, 2, 0], [0, 9, 1], [0, 0, 10]], key="c", title="?", labels=["0", "1", "2"])
     assert chart.sentence == "30 images. The most frequent mistake: 0 taken for 1, 2 times."
     assert chart.rows[0] == ("0", 8, 2, 0)
 
 
 def test_a_class_without_images_is_left_out_and_the_lowest_is_named():
-    chart = charts.per_class_accuracy([0.9, None, 0.5], key="c", title="?", labels=["0", "1", "2"])
+    chart = run_charts.per_class_accuracy([0.9, None, 0.5], key="c", title="?", labels=["0", "1", "2"])
     assert chart.rows == (("0", "90.0"), ("2", "50.0"))
     assert chart.sentence == "Lowest for class 2: 50.0 %."
 

@@ -15,10 +15,10 @@ from grading.models import CourseMilestone, Evaluation, MilestoneResult, Overrid
 from grading.pipeline import dispatch, scoring
 from grading.templatetags.ui import code_spans
 from grading.views.submissions import seconds_to_next_look
-from milestones import contract
+from milestones import contract, exhibits
 from tests import making
 from tests.conftest import place
-from tests.publishing import EXHIBITS, failed, published, started
+from tests.publishing import EVERY_FORM, EXHIBITS, failed, published, started
 from tests.visiting import client_of, milestone_page, page_of, queries_of, rows_of, said, text_of, upload
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +42,7 @@ def test_a_running_submission_shows_phase_checks_and_the_curve(alice, milestone)
         phase="MNIST",
         message="Accuracy on unseen MNIST digits",
         checks=(("dense_forward", "Dense layer", "passed"), ("mnist_accuracy", "Accuracy", None)),
-        curve=((0, 2.3), (640, 1.25)),
+        curves=(exhibits.learning_curve([(0, 2.3), (640, 1.25)]),),
         done=0.5,
     )
     dispatch.renew(claim, progress)
@@ -50,8 +50,10 @@ def test_a_running_submission_shows_phase_checks_and_the_curve(alice, milestone)
     text = text_of(answer)
     assert "Phase MNIST" in text
     assert "Dense layer ✓ Passed" in text
-    assert "2 looks by the grader: from 2.300 to 1.250." in text
-    figure = json.loads(re.search(r'<script id="live-curve-data"[^>]*>(.*?)</script>', answer.content.decode())[1])
+    assert "From 2.3 to 1.25 (n = 2)." in text
+    figure = json.loads(
+        re.search(r'<script id="live-learning_curve-data"[^>]*>(.*?)</script>', answer.content.decode())[1]
+    )
     assert figure["data"][0]["y"] == [2.3, 1.25]
     assert not answer.content.strip().startswith(b"<!doctype")
 
@@ -144,7 +146,7 @@ def test_a_result_shows_diagnoses_first_then_criteria_evidence_and_figures(alice
         "Got shape 64, 10",
         "20 images. The most frequent mistake: 0 taken for 1, 1 times.",
         "0, read as 1",
-        "from 2.300 to 0.400",
+        "From 2.3 to 0.4 (n = 3).",
     ):
         assert sentence in text, sentence
     assert b"data:image/png;base64," in answer.content
@@ -162,10 +164,72 @@ def test_the_numbers_of_a_figure_are_a_csv(alice, milestone):
     assert address in client_of(alice).get(page_of(evaluation)).content.decode()
     assert rows_of(client_of(alice).get(address)) == [
         ["Images seen in training", "Loss (nats)"],
-        ["0", "2.3000"],
-        ["640", "1.1000"],
-        ["1,280", "0.4000"],
+        ["0", "2.3"],
+        ["640", "1.1"],
+        ["1280", "0.4"],
     ]
+
+
+def test_every_form_of_evidence_is_drawn_with_its_numbers_beside_it(alice, milestone):
+    evaluation = published(place(alice), milestone, exhibits=EVERY_FORM)
+    answer = client_of(alice).get(page_of(evaluation))
+    text = text_of(answer)
+    for sentence in (
+        "From 2.4 to 0.5 (n = 3).",
+        "Loss on unseen images: from 2.4 to 2.4 (n = 2, 1 not finite). Dashed line: guessing, ln 10, 2.303.",
+        "Yours: from 0.5 to 4 (n = 2);",
+        "2 × 3 values. The largest, 0.17, at input 0, output",
+        "Blank: 1 that are not finite.",
+        "n = 2. Largest: core.layers, 120;",
+        "W 784 × 64 50,176",
+        "After “The” The cat",
+        "2 images, each with what it is and what it was read as.",
+        "dog, read as nothing (not finite)",
+    ):
+        assert sentence in text, sentence
+    keys = re.findall(r"figures/([\w-]+)\.csv", answer.content.decode())
+    assert len(keys) == len(set(keys)) == len(EVERY_FORM) + 1
+    for key in keys:
+        rows = rows_of(client_of(alice).get(reverse("figure_csv", args=[evaluation.submission_id, key])))
+        assert len(rows) > 1, key
+        assert not [cell for row in rows for cell in row if cell.startswith("=")]
+
+
+def test_a_students_text_in_evidence_is_never_markup_neither_on_the_page_nor_in_a_drawing(alice, milestone):
+    evaluation = published(place(alice), milestone, exhibits=EVERY_FORM)
+    page = client_of(alice).get(page_of(evaluation)).content.decode()
+    assert '<a href="https://evil.invalid' not in page
+    assert "<script>alert" not in page
+    assert "\u202e" not in page
+    figures = [json.loads(found) for found in re.findall(r'-data" type="application/json">(.*?)</script>', page)]
+    assert len(figures) == 7
+    drawn = json.dumps(figures)
+    assert "&lt;a href=" in drawn
+    assert "<a" not in drawn
+
+
+def test_evidence_of_an_older_version_is_passed_over_and_the_rest_is_shown(alice, milestone):
+    odd = (
+        contract.Exhibit(key="x", kind="hologram", title="From the future", data={"rays": 3}),
+        contract.Exhibit(key="y", kind="curve", title="Another form", data=[[0, 1]]),
+    )
+    evaluation = published(place(alice), milestone, exhibits=(*odd, *EXHIBITS))
+    text = text_of(client_of(alice).get(page_of(evaluation)))
+    assert "From the future" not in text
+    assert "Another form" not in text
+    assert "From 2.3 to 0.4 (n = 3)." in text
+
+
+def test_a_headline_that_is_no_accuracy_is_shown_in_its_own_unit(alice, milestone):
+    measured = contract.Measurement(
+        key="mnist_accuracy", title="Bits per character", kind="quantity", status=contract.Status.PASSED,
+        value=0.624, unit="bits", n=4000, low=0.61, high=0.64,
+    )  # fmt: skip
+    evaluation = published(place(alice), milestone, measurements=(measured,))
+    text = text_of(client_of(alice).get(page_of(evaluation)))
+    assert "Bits per character 0.624 bits 0.61 bits to 0.64 bits, n = 4,000" in text
+    nothing = published(place(alice), milestone, measurements=())
+    assert "Measured — not measured" in text_of(client_of(alice).get(page_of(nothing)))
 
 
 def test_the_queries_of_a_result_do_not_grow_with_the_marks_on_it(alice, tia, milestone):

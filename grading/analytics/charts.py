@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import plotly.graph_objects as go
 
@@ -24,13 +24,20 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#d55e00", "#009e73", "
 INK, INK_SOFT, LINE, SURFACE = "#373c44", "#5d6472", "#e3e6ec", "#ffffff"
 #: Fewer values than this are drawn one by one: a histogram of four people is a list of four people in disguise.
 SMALL_GROUP = 5
+#: A page shows this many rows of a table at most; its CSV has all of them.
+MOST_ROWS = 200
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+#: How numbers on axes are written: 60,000 and 1e-7, never 60k and 100n.
+NUMBERS = {"exponentformat": "e", "minexponent": 5, "separatethousands": True}
 
-Cell = str | int | float
+Cell = str | int | float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """One figure as a page shows it: ``figure`` is Plotly JSON, or None where there is nothing to draw yet."""
+    """One figure as a page shows it, by ``template``: ``figure`` is Plotly JSON, or None where there is nothing to draw yet."""
+
+    template: ClassVar[str] = "components/chart.html"
 
     key: str
     title: str
@@ -44,14 +51,24 @@ class Chart:
         """The id of the script element that holds the figure's JSON."""
         return f"{self.key}-data"
 
+    @property
+    def rows_shown(self) -> Sequence[Sequence[Any]]:
+        """The rows that a page has room for."""
+        return self.rows[:MOST_ROWS]
+
+    @property
+    def rows_left_out(self) -> int:
+        """How many more there are in the CSV."""
+        return max(0, len(self.rows) - MOST_ROWS)
+
 
 @cache
 def template() -> go.layout.Template:
     """The look that every figure shares."""
-    axis = {"gridcolor": LINE, "zeroline": False, "linecolor": LINE, "ticks": "", "automargin": True}
+    axis = {"gridcolor": LINE, "zeroline": False, "linecolor": LINE, "ticks": "", "automargin": True} | NUMBERS
     return go.layout.Template(
         layout={
-            "colorway": [BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY],
+            "colorway": list(COLOURS),
             "font": {"size": 12, "color": INK},
             "margin": {"t": 12, "r": 12, "b": 44, "l": 52},
             "xaxis": axis | {"title": {"standoff": 10}},
@@ -64,18 +81,20 @@ def template() -> go.layout.Template:
     )
 
 
-def _figure(traces: Iterable[Any], **layout: Any) -> dict[str, Any]:
+def figure_of(traces: Iterable[Any], **layout: Any) -> dict[str, Any]:
+    """Plotly JSON of ``traces`` in the shared look."""
     figure = go.Figure(data=list(traces), layout=go.Layout(template=template(), **layout))
     return figure.to_plotly_json()
 
 
-def _axis(title: str, **options: Any) -> dict[str, Any]:
+def axis_of(title: str, **options: Any) -> dict[str, Any]:
+    """Layout of an axis, with its title."""
     return {"title": {"text": title}, **options}
 
 
 def _count_axis(title: str, largest: int) -> dict[str, Any]:
     """An axis of people: whole numbers only, also when there are few."""
-    return _axis(title, **({"dtick": 1} if largest <= 5 else {"nticks": 6}), range=[0, max(1, largest) * 1.08])
+    return axis_of(title, **({"dtick": 1} if largest <= 5 else {"nticks": 6}), range=[0, max(1, largest) * 1.08])
 
 
 def completion(rows: Sequence[CompletionRow], *, titles: Mapping[str, str]) -> Chart:
@@ -103,13 +122,13 @@ def completion(rows: Sequence[CompletionRow], *, titles: Mapping[str, str]) -> C
         key="completion",
         title="How many students complete each milestone?",
         sentence=f"Share of the {students} active students. Completed: {'; '.join(best) or 'nobody yet'}.",
-        figure=_figure(
+        figure=figure_of(
             traces,
             barmode="stack",
             showlegend=True,
             bargap=0.35,
-            xaxis=_axis("Milestone", fixedrange=True),
-            yaxis=_axis("Students (%)", range=[0, 105], fixedrange=True, nticks=6),
+            xaxis=axis_of("Milestone", fixedrange=True),
+            yaxis=axis_of("Students (%)", range=[0, 105], fixedrange=True, nticks=6),
         )
         if rows
         else None,
@@ -242,9 +261,9 @@ def waiting_times(rows: Sequence[WaitingRow], *, period: str) -> Chart:
             f"n = {total} submissions {period}, before their first run: half waited at most {half}, "
             f"90 % at most {most}, 95 % at most {nearly_all}."
         ).replace("at most over", "over"),
-        figure=_figure(
+        figure=figure_of(
             [trace],
-            xaxis=_axis("Waiting time", type="category", tickangle=-45),
+            xaxis=axis_of("Waiting time", type="category", tickangle=-45),
             yaxis=_count_axis("Submissions", max(counts)),
         ),
         columns=("Waited", "Submissions"),
@@ -283,11 +302,11 @@ def waiting_by_hour(rows: Sequence[WaitingRow], *, period: str, zone: tzinfo) ->
         sentence=(
             f"Submissions per hour {period} by how long they waited. Busiest: {names[busiest]} with {max(totals)}."
         ),
-        figure=_figure(
+        figure=figure_of(
             traces,
             barmode="stack",
             showlegend=True,
-            xaxis=_axis(f"Hour ({zone})", type="date", nticks=5, tickangle=0),
+            xaxis=axis_of(f"Hour ({zone})", type="date", nticks=5, tickangle=0),
             yaxis=_count_axis("Submissions", max(totals)),
         ),
         columns=("Hour", "Submissions", "Half waited", "90 %", "95 %"),
@@ -299,84 +318,6 @@ def waiting_by_hour(rows: Sequence[WaitingRow], *, period: str, zone: tzinfo) ->
             )
             for (hour, found), total in zip(by_hour.items(), totals, strict=True)
         ),
-    )
-
-
-def learning_curve(points: Sequence[Sequence[float]], *, key: str, title: str, y_title: str, x_title: str) -> Chart:
-    """A curve of (x, y) points as the grader measured them during training."""
-    xs, ys = [point[0] for point in points], [point[1] for point in points]
-    trace = go.Scatter(
-        x=xs, y=ys, mode="lines+markers", line={"color": BLUE, "width": 2}, marker={"color": BLUE, "size": 6}, cliponaxis=False,
-        hovertemplate=f"%{{x:,}} {x_title.lower()}: %{{y:.3f}}<extra></extra>",
-    )  # fmt: skip
-    if points:
-        sentence = f"{len(points)} looks by the grader: from {ys[0]:.3f} to {ys[-1]:.3f}."
-    else:
-        sentence = "The first point appears when training has begun."
-    return Chart(
-        key=key,
-        title=title,
-        sentence=sentence,
-        figure=_figure([trace], xaxis=_axis(x_title, rangemode="tozero"), yaxis=_axis(y_title)) if points else None,
-        columns=(x_title, y_title),
-        rows=tuple((f"{x:,}", f"{y:.4f}") for x, y in zip(xs, ys, strict=True)),
-    )
-
-
-def confusion_matrix(matrix: Sequence[Sequence[int]], *, key: str, title: str, labels: Sequence[str]) -> Chart:
-    """Counts of images: rows are the true classes, columns what the network said. Drawn are the mistakes."""
-    total = sum(map(sum, matrix))
-    mistakes = [
-        (count, labels[true], labels[said])
-        for true, row in enumerate(matrix)
-        for said, count in enumerate(row)
-        if true != said and count
-    ]
-    sentence = f"{total:,} images. "
-    if mistakes:
-        count, true, said = max(mistakes, key=lambda mistake: mistake[0])
-        sentence += f"The most frequent mistake: {true} taken for {said}, {count} times."
-    else:
-        sentence += "No mistakes."
-    # What is right would outshine every mistake, and the question is about mistakes: the diagonal stays blank.
-    drawn = [[None if said == true else count for said, count in enumerate(row)] for true, row in enumerate(matrix)]
-    trace = go.Heatmap(
-        z=drawn, x=list(labels), y=list(labels), colorscale="Cividis", xgap=1, ygap=1,
-        colorbar={"title": {"text": "Images"}, "thickness": 12, "outlinewidth": 0},
-        hovertemplate="True %{y}, said %{x}: %{z} images<extra></extra>",
-    )  # fmt: skip
-    figure = _figure(
-        [trace],
-        xaxis=_axis("The network said", type="category"),
-        yaxis=_axis("True class", type="category", autorange="reversed"),
-    )
-    return Chart(
-        key=key,
-        title=title,
-        sentence=sentence,
-        figure=figure,
-        columns=("True \\ said", *labels),
-        rows=tuple((label, *row) for label, row in zip(labels, matrix, strict=True)),
-    )
-
-
-def per_class_accuracy(shares: Sequence[float | None], *, key: str, title: str, labels: Sequence[str]) -> Chart:
-    """Accuracy of each class in percent. ``shares`` are 0 to 1; None is a class of which no image was drawn."""
-    known = [(label, 100 * share) for label, share in zip(labels, shares, strict=True) if share is not None]
-    trace = go.Bar(
-        x=[label for label, _ in known], y=[value for _, value in known], marker={"color": BLUE},
-        hovertemplate="Class %{x}: %{y:.1f} %<extra></extra>",
-    )  # fmt: skip
-    worst = min(known, key=lambda pair: pair[1], default=None)
-    return Chart(
-        key=key,
-        title=title,
-        sentence=f"Lowest for class {worst[0]}: {worst[1]:.1f} %." if worst else "No class was measured.",
-        figure=_figure(
-            [trace], xaxis=_axis("Class", type="category"), yaxis=_axis("Right (%)", range=[0, 105], nticks=6)
-        ),
-        columns=("Class", "Right (%)"),
-        rows=tuple((label, f"{value:.1f}") for label, value in known),
     )
 
 
@@ -415,7 +356,7 @@ def _distribution(
     if mark is not None:
         line = {"color": VERMILION, "dash": "dash", "width": 2}
         shapes = [{"type": "line", "x0": mark, "x1": mark, "y0": 0, "y1": 1, "yref": "paper", "line": line}]
-    x_axis = _axis(x_title, range=[x_range[0] - 0.02 * reach, x_range[1] + 0.02 * reach])
+    x_axis = axis_of(x_title, range=[x_range[0] - 0.02 * reach, x_range[1] + 0.02 * reach])
     if len(values) < SMALL_GROUP:
         errors = None
         if intervals:
@@ -432,7 +373,7 @@ def _distribution(
             error_x=errors, hovertemplate=f"%{{x:.1f}}{suffix}<extra></extra>",
         )  # fmt: skip
         y_axis = {"visible": False, "range": [0, len(values) + 1]}
-        return _figure([dots], shapes=shapes, xaxis=x_axis, yaxis=y_axis)
+        return figure_of([dots], shapes=shapes, xaxis=x_axis, yaxis=y_axis)
     bars = go.Bar(
         x=[(low + high) / 2 for low, high, _ in bands],
         y=[count for _, _, count in bands],
@@ -441,4 +382,4 @@ def _distribution(
         customdata=[[low, high] for low, high, _ in bands],
         hovertemplate=f"%{{customdata[0]:g}} to %{{customdata[1]:g}}{suffix}: %{{y}} students<extra></extra>",
     )
-    return _figure([bars], shapes=shapes, xaxis=x_axis, yaxis=_count_axis("Students", max(c for *_, c in bands)))
+    return figure_of([bars], shapes=shapes, xaxis=x_axis, yaxis=_count_axis("Students", max(c for *_, c in bands)))

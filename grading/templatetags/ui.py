@@ -210,6 +210,29 @@ def at(values: Mapping[str, Any], key: str) -> Any:
 
 
 @register.filter
+def cell(value: str | float | None) -> str:
+    """A cell of a table: whole numbers with separators, others with four digits, a dash for nothing."""
+    if value is None or isinstance(value, str):
+        return "—" if value is None else value
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+@register.filter
+def headline(measurement: Mapping[str, Any] | None) -> dict[str, str]:
+    """The measurement that the benchmark reads, in large: its ``figure``, and the ``rest`` (interval, n) in small."""
+    value = _known((measurement or {}).get("value"))
+    if measurement is None or value is None:
+        return {"figure": "—", "rest": "not measured"}
+    n, low, high = (measurement.get(part) for part in ("n", "low", "high"))
+    share = measurement.get("kind") in {"accuracy", "share"}
+    unit = f"\u00a0{measurement['unit']}" if measurement.get("unit") else ""
+    in_words = (lambda number: percent(number, 1)) if share else (lambda number: f"{number:.4g}{unit}")
+    rest = [f"{in_words(low)} to {in_words(high)}"] if low is not None and high is not None else []
+    rest += [f"n\u00a0=\u00a0{n:,}"] if n else []
+    return {"figure": in_words(value), "rest": ", ".join(rest)}
+
+
+@register.filter
 def finding(measurement: Mapping[str, Any]) -> str:
     """The value of one stored measurement in words: with its unit, its n and its 95 % interval where it has them."""
     value, n = measurement.get("value"), measurement.get("n")

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from grading.analytics import charts
+from grading.analytics import charts, run_charts
 from grading.analytics.queries import AccuracyRow, CompletionRow, ScoreRow
 from grading.forms import JoinForm
 from grading.templatetags.ui import STATES
@@ -73,11 +73,15 @@ def _run_charts() -> list[charts.Chart]:
     matrix = [[90 + row if row == column else (row * column) % 4 for column in range(10)] for row in range(10)]
     curve = [(64 * 187 * step, 2.3 * 0.7**step + 0.1) for step in range(11)]
     return [
-        charts.learning_curve(
-            curve, key="curve", title="Does the loss fall?", x_title="Images seen in training", y_title="Loss (nats)"
+        run_charts.lines(
+            {"Loss": curve},
+            key="curve",
+            title="Does the loss fall?",
+            x_title="Images seen in training",
+            y_title="Loss (nats)",
         ),
-        charts.confusion_matrix(matrix, key="confusion", title="Which digits are taken for which?", labels=labels),
-        charts.per_class_accuracy(
+        run_charts.confusion_matrix(matrix, key="confusion", title="Which digits are taken for which?", labels=labels),
+        run_charts.per_class_accuracy(
             [row[index] / sum(row) for index, row in enumerate(matrix)],
             key="classes",
             title="Which are hard?",

@@ -10,13 +10,14 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from grading import access
+from grading import access, exhibits
 from grading.forms import ReasonForm
 from grading.models import Evaluation, Submission
 from grading.pipeline import dispatch
-from grading.report import as_json, loss_curve, report_of
+from grading.report import as_json, report_of
 from grading.views.answers import chart_page, csv_answer, signed_in
 from milestones import registry
+from milestones.contract import Exhibit
 
 State = Evaluation.State
 #: Columns that only the shown run needs.
@@ -72,7 +73,7 @@ def page_context(request: HttpRequest, found: Submission) -> dict[str, Any]:
 
 
 def live_context(run: Evaluation) -> dict[str, Any]:
-    """Phase, checks and curve of a run under way, and when its result may be there."""
+    """Phase, checks and curves of a run under way, and when its result may be there."""
     progress = run.progress or {}
     position = dispatch.queue_position(run) if run.state == State.QUEUED else None
     return {
@@ -80,7 +81,8 @@ def live_context(run: Evaluation) -> dict[str, Any]:
         "estimate": dispatch.estimate(run),
         "position": position,
         "seconds_to_next_look": seconds_to_next_look(position),
-        "curve": loss_curve(progress["curve"]) if progress.get("curve") else None,
+        "curves": list(exhibits.shown((Exhibit(**each) for each in progress.get("curves", ())), prefix="live")),
+        "checks_done": sum(status not in (None, "running") for _, _, status in progress.get("checks", ())),
     }
 
 
@@ -169,7 +171,7 @@ def figure_csv(request: HttpRequest, submission: int, figure: str) -> HttpRespon
     """The numbers of one figure of the shown run."""
     found = access.get_submission(request.user, submission)
     report = page_context(request, found).get("report")
-    chart = next((chart for chart in report.charts if chart.key == figure), None) if report else None
+    chart = next((chart for chart in report.figures if chart.key == figure), None) if report else None
     if chart is None:
         raise Http404("There is no such figure.")
     return csv_answer(f"submission-{found.pk}-{figure}", chart.columns, chart.rows)

@@ -229,7 +229,7 @@ class Trial:
         labels = self.view.labels(self.data.test_labels[probe])
         loss = reference.cross_entropy(scores, labels) if np.isfinite(scores).all() else float("inf")
         self.curve.append((images_seen, round(loss, 4) if np.isfinite(loss) else 1e9))
-        self.lab.show_curve(self.curve)
+        self.lab.show_curve(exhibits.learning_curve(self.curve))
 
     # -- measuring ---------------------------------------------------------------------------------------------------
 
@@ -330,15 +330,7 @@ class Trial:
             exhibits.confusion_matrix("confusion", f"Which {self.things} are taken for which?", matrix, names)
         )
         if len(self.curve) > 1:
-            self.lab.exhibit(
-                exhibits.curve(
-                    "learning_curve",
-                    "Does the loss on unseen images fall during training?",
-                    {"Loss on unseen images": self.curve},
-                    x_title="Images seen in training",
-                    y_title="Loss (nats)",
-                )
-            )
+            self.lab.exhibit(exhibits.learning_curve(self.curve))
         wrong = np.flatnonzero(~right)[:SHOWN_MISTAKES]
         if len(wrong):
             images = self.data.test_images[self.order[wrong]]

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from grading.models import Submission
 from grading.pipeline import dispatch, scoring
-from milestones import contract
+from milestones import contract, exhibits
 from tests import making
 from tests.conftest import PASSWORD, place
 from tests.publishing import EXHIBITS, published, started
@@ -135,8 +135,9 @@ def test_going_back_and_choosing_another_file_is_a_second_attempt(visit, alice, 
 
 
 def progress(points: int) -> contract.Progress:
-    curve = tuple((640 * step, 2.3 / (step + 1)) for step in range(points))
-    return contract.Progress(phase="MNIST", message="Training", checks=(("a", "Dense layer", "passed"),), curve=curve)
+    curve = exhibits.learning_curve([(640 * step, 2.3 / (step + 1)) for step in range(points)])
+    checks = (("a", "Dense layer", "passed"),)
+    return contract.Progress(phase="MNIST", message="Training", checks=checks, curves=(curve,))
 
 
 def test_a_run_is_followed_live_to_its_result_without_reloading(visit, alice, milestone):
@@ -149,9 +150,9 @@ def test_a_run_is_followed_live_to_its_result_without_reloading(visit, alice, mi
 
     dispatch.renew(claim, progress(3))
     expect(page.get_by_text("Dense layer")).to_be_visible()
-    expect(page.locator("#live-curve-drawing .point")).to_have_count(3)
+    expect(page.locator("#live-learning_curve-drawing .point")).to_have_count(3)
     dispatch.renew(claim, progress(5))
-    expect(page.locator("#live-curve-drawing .point")).to_have_count(5)
+    expect(page.locator("#live-learning_curve-drawing .point")).to_have_count(5)
     expect(page.get_by_role("status").first).to_have_text("MNIST.")
 
     scoring.publish(claim, making.result(shares=0.9, exhibits=EXHIBITS))

@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from grading.models import CourseMilestone, HourlyActivity, Person, Submission
 from grading.pipeline import dispatch, reruns
-from milestones import contract
+from milestones import contract, exhibits
 from milestones.evaluate import HUMAN_REASONS
 from tests import making
 from tests.conftest import enrol, place
-from tests.publishing import EXHIBITS, failed, published, started
+from tests.publishing import EVERY_FORM, failed, published, started
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -49,7 +49,7 @@ def pages(course, milestone: CourseMilestone, alice, bob, dora, tia) -> dict[str
         benchmark_met=None,
         practice_data=True,
         diagnoses=(diagnosis,),
-        exhibits=EXHIBITS,
+        exhibits=EVERY_FORM,
     )
     for_a_person = {"needs_human": tuple(HUMAN_REASONS.values()), "shares": {"code_quality": None}}
     published(place(dora), milestone, benchmark_met=None, **for_a_person)
@@ -57,9 +57,8 @@ def pages(course, milestone: CourseMilestone, alice, bob, dora, tia) -> dict[str
     trouble = failed(place(alice), milestone)
     claim, running = started(place(alice), milestone)
     checks = (("a", "Dense layer", "passed"), ("b", "Softmax", "wrong"), ("c", "Accuracy", None))
-    dispatch.renew(
-        claim, contract.Progress(phase="MNIST", message="Training", checks=checks, curve=((0, 2.3), (9, 1.0)), **OUTPUT)
-    )
+    curves = tuple(exhibits.learning_curve([(0, 2.3), (9, 1.0)], key=key, of=key) for key in ("convolution", "head"))
+    dispatch.renew(claim, contract.Progress(phase="MNIST", message="Training", checks=checks, curves=curves, **OUTPUT))
     waiting = making.waiting(place(bob), milestone)
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     for hours, waited in ((3, {"1": 9, "30": 4, "600": 3, "inf": 1}), (4, {"1": 2}), (30, {"5": 12})):

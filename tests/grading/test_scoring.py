@@ -70,7 +70,7 @@ def test_publishing_stores_everything_of_a_run(milestone, alice):
         ("mnist_performance", 18),
         ("code_quality", 9),
     ]
-    assert EvaluationEvidence.objects.get().data["series"] == {"Loss": [[0, 2.3], [1, 1.9]]}
+    assert EvaluationEvidence.objects.get().data["series"] == [["Loss", [[0, 2.3], [1, 1.9]]]]
     result = result_of(alice)
     assert (result.score, result.completed, result.attempts, result.attempts_used) == (90, True, 1, 1)
     assert result.failing_diagnoses == ["bias_gradient_not_summed"]
