@@ -15,6 +15,13 @@ class DigitTrial(Trial):
     things = "digits"
 
 
+class PhotographTrial(Trial):
+    """A trial on CIFAR-10. Photographs bear a little noise: it costs an honest model 0.1 point."""
+
+    things = "photographs"
+    noise = 0.02
+
+
 def mnist_accuracy_of(recipe: Recipe) -> Check:
     """The check that measures the assessed model on MNIST test images, after training it where no weights are supplied."""
 
@@ -23,3 +30,13 @@ def mnist_accuracy_of(recipe: Recipe) -> Check:
         return DigitTrial(student, lab, recipe, lab.mnist()).run("mnist_accuracy", mnist_accuracy.title)
 
     return mnist_accuracy
+
+
+def cifar10_accuracy_of(recipe: Recipe) -> Check:
+    """The same on CIFAR-10 test images."""
+
+    @check("cifar10_accuracy", "Accuracy on unseen CIFAR-10 photographs")
+    def cifar10_accuracy(student: Student, lab: Lab) -> list[Measurement]:
+        return PhotographTrial(student, lab, recipe, lab.cifar10()).run("cifar10_accuracy", cifar10_accuracy.title)
+
+    return cifar10_accuracy

@@ -25,7 +25,13 @@ from milestones.sandbox.session import StudentFault, StudentSide
 from milestones.student.operations import Fault
 
 FIRST_LOOK = LADDER[0]
+# A model so slow that a first look at all of these would take this much of the budget is looked at on a few images.
+FEW_IMAGES = 20
+FIRST_LOOK_SHARE = 0.05
 PROBE_IMAGES = 500
+# Training images that supplied weights are measured on for comparison, and the part of what is left that this may take.
+TRAINING_IMAGES = 1_000
+COMPARISON_SHARE = 0.2
 TRAINING_LOOKS = 10
 SHOWN_MISTAKES = 24
 # Of the group's budget, the part that training may take; measuring and margin get the rest. A slow package plans for less
@@ -34,8 +40,10 @@ TRAINING_SHARE = 0.6
 MARGIN = 1.5
 LOOKING_SHARE = 0.1
 UNSEEN_ADVANTAGE = 0.03
-# A model that reads this many unseen images rightly before any training came with its weights.
+# A model that reads this many unseen images rightly before any training came with its weights. Among a few images chance
+# goes further.
 LEARNT_ALREADY = 0.3
+LEARNT_ALREADY_OF_FEW = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,14 +118,17 @@ class Trial:
         self.curve: list[tuple[int, float]] = []
         self.manner = ""
         self.extra: list[Measurement] = []
+        self.first_look = FIRST_LOOK
+        self.seconds_each = 0.0
 
     def run(self, key: str, title: str) -> list[Measurement]:
         before: float | None = None
         try:
             facts = self.student.build(self.recipe.network)
             self.own_model = facts.own_model
-            before = float(self._look_at(self.order[:FIRST_LOOK])[0].mean())
-            supplied = facts.supplied_weights or before > LEARNT_ALREADY
+            before = self._first_look()
+            learnt = LEARNT_ALREADY if self.first_look == FIRST_LOOK else LEARNT_ALREADY_OF_FEW
+            supplied = facts.supplied_weights or before > learnt
             if supplied:
                 self.use_supplied()
             elif facts.own_train:
@@ -133,6 +144,20 @@ class Trial:
             measured = self._not_measurable(key, title, error, before)
         return [*self.extra, measured]
 
+    def _first_look(self) -> float:
+        """Accuracy on a first few unseen images, and how long one of them takes; how many is replayed."""
+        few = self.order[:FEW_IMAGES]
+        rights = [self._look_at(few)[0]]
+        # Once more for the time: in its first batch a model may still be making its buffers.
+        each = self._seconds_of(lambda: self._look_at(few)) / FEW_IMAGES
+        slow = each * FIRST_LOOK > FIRST_LOOK_SHARE * self.student.cpu_seconds_left
+        self.first_look = self.lab.settle_exactly("first_look", FEW_IMAGES if slow else FIRST_LOOK)
+        if self.first_look > FEW_IMAGES:
+            rest = self.order[FEW_IMAGES : self.first_look]
+            each = self._seconds_of(lambda: rights.append(self._look_at(rest)[0])) / len(rest)
+        self.seconds_each = each
+        return float(np.concatenate(rights).mean())
+
     # -- ways to a trained model -------------------------------------------------------------------------------------
 
     def use_supplied(self) -> None:
@@ -140,7 +165,10 @@ class Trial:
         self.brightness = (
             self.lab.random("brightness").uniform(0.9, 1.1, size=len(self.data.test_labels)).astype(np.float32)
         )
-        sample = self.lab.random("training images looked at").choice(len(self.data.train_labels), 1000, replace=False)
+        affordable = COMPARISON_SHARE * self.student.cpu_seconds_left / self.seconds_each
+        count = self.lab.settle("training_images", affordable, most=TRAINING_IMAGES)
+        random = self.lab.random("training images looked at")
+        sample = random.choice(len(self.data.train_labels), TRAINING_IMAGES, replace=False)[:count]
         scores = self.student.logits(_scaled(self._flat(self.data.train_images[sample])), classes=self.classes)
         right = int(answers_right(scores, self.data.train_labels[sample]).sum())
         self.extra.append(
@@ -262,14 +290,14 @@ class Trial:
     def _measure(self, key: str, title: str, before: float, *, supplied: bool) -> Measurement:
         lab, available = self.lab, len(self.data.test_labels)
         started = self.student.cpu_seconds_used
-        first = self._look_at(self.order[:FIRST_LOOK])
-        each = max((self.student.cpu_seconds_used - started) / FIRST_LOOK, 1e-7)
+        first = self._look_at(self.order[: self.first_look])
+        each = max((self.student.cpu_seconds_used - started) / self.first_look, 1e-7)
         replayed = lab.is_replay("test_images")
         n = min(lab.settle("test_images", self.student.cpu_seconds_left * 0.8 / each), available)
         if n < 2_000:
             # Few images are a lottery that attempts could be spent on: the draw stays the same for this student and package.
             self.order = lab.student_random("order of unseen images").permutation(available)
-            first = self._look_at(self.order[:FIRST_LOOK])
+            first = self._look_at(self.order[: self.first_look])
         right, scores = self._extend(*first, n)
         mark = lab.mark
         while mark is not None and not replayed and n < min(LADDER[-1], available):

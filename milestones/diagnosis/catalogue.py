@@ -43,6 +43,18 @@ def evidence_of(measurements: Mapping[str, Measurement], key: str) -> Mapping[st
     return measurements[key].evidence if key in measurements else {}
 
 
+def headline(measurements: Mapping[str, Measurement]) -> Measurement | None:
+    """The accuracy that the milestone is about; that on training images is there for comparison."""
+    accuracies = (m for key, m in measurements.items() if m.kind == "accuracy" and key != "training_image_accuracy")
+    return next(accuracies, None)
+
+
+def evidence_of_headline(measurements: Mapping[str, Measurement]) -> Mapping[str, Any]:
+    """The evidence of that accuracy; empty where none was measured."""
+    measured = headline(measurements)
+    return {} if measured is None else measured.evidence
+
+
 def where(measurement: Measurement) -> Evidence:
     """The largest error and its place, as the check recorded them."""
     names = ("largest_relative_error", "index", "got", "expected", "got_shape", "expected_shape", "case")

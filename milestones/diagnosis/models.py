@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from milestones.contract import Measurement, Status
-from milestones.diagnosis.catalogue import Found, cause, evidence_of
+from milestones.diagnosis.catalogue import Found, cause, evidence_of, evidence_of_headline
 
 
 @cause(
@@ -50,7 +50,7 @@ def _initial_weights_too_large(m: Mapping[str, Measurement]) -> Found:
     "submission.py.",
 )
 def _no_way_to_learn(m: Mapping[str, Measurement]) -> Found:
-    if not evidence_of(m, "mnist_accuracy").get("no_way_to_learn"):
+    if not evidence_of_headline(m).get("no_way_to_learn"):
         return None
     return "The package only goes forward and no trained weights were supplied.", {}
 
@@ -60,7 +60,7 @@ def _no_way_to_learn(m: Mapping[str, Measurement]) -> Found:
     "A person will look at this: supplied weights should not do better on images they were never trained on.",
 )
 def _better_on_unseen(m: Mapping[str, Measurement]) -> Found:
-    evidence = evidence_of(m, "mnist_accuracy")
+    evidence = evidence_of_headline(m)
     if not evidence.get("better_on_unseen"):
         return None
     return "The supplied weights do better on unseen test images than on training images.", dict(evidence)

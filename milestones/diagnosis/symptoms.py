@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from milestones.contract import Measurement, Status
-from milestones.diagnosis.catalogue import Found, cause, evidence_of
+from milestones.diagnosis.catalogue import Found, cause, evidence_of_headline, headline
 
 
 @cause(
@@ -14,7 +14,7 @@ from milestones.diagnosis.catalogue import Found, cause, evidence_of
     symptom=True,
 )
 def _not_a_number(m: Mapping[str, Measurement]) -> Found:
-    count = evidence_of(m, "mnist_accuracy").get("not_finite") or 0
+    count = evidence_of_headline(m).get("not_finite") or 0
     return (f"{count} images got scores that are not numbers (NaN or infinity).", {"count": count}) if count else None
 
 
@@ -24,7 +24,7 @@ def _not_a_number(m: Mapping[str, Measurement]) -> Found:
     symptom=True,
 )
 def _one_class(m: Mapping[str, Measurement]) -> Found:
-    if evidence_of(m, "mnist_accuracy").get("classes_predicted") != 1:
+    if evidence_of_headline(m).get("classes_predicted") != 1:
         return None
     return "The model names one and the same class for every image.", {}
 
@@ -35,7 +35,7 @@ def _one_class(m: Mapping[str, Measurement]) -> Found:
     symptom=True,
 )
 def _chance_accuracy(m: Mapping[str, Measurement]) -> Found:
-    measured = m.get("mnist_accuracy")
+    measured = headline(m)
     if measured is None or not measured.n or (measured.value or 0) > 0.15:
         return None
     return f"Accuracy is {measured.value:.0%}: as good as guessing.", {}

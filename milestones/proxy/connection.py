@@ -141,6 +141,16 @@ class Connection:
         return max(0.0, self._budget - self.cpu_seconds_used)
 
     @property
+    def resident_bytes(self) -> int:
+        """What the sandbox holds in memory now, seen from outside; 0 where none runs."""
+        return self._sandbox.resident_bytes if self._sandbox else 0
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """The most that the running sandbox has held at once, seen from outside; 0 where none runs."""
+        return self._sandbox.usage.peak_memory_bytes if self._sandbox else 0
+
+    @property
     def out_of_time(self) -> bool:
         return self._spent_up
 

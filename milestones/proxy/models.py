@@ -57,11 +57,21 @@ class ModelQuestions(Connection):
             structure=one_line(array_to_text(structure, STRUCTURE_BYTES)),
         )
 
-    def logits(self, images: NDArray[np.float32], *, classes: int = 10, raw: bool = False) -> NDArray[np.float32]:
-        """Class scores (n, classes) of float32 images (n, features). ``raw`` asks the model even if there is a predict()."""
+    def logits(
+        self,
+        images: NDArray[np.float32],
+        *,
+        classes: int = 10,
+        raw: bool = False,
+        batch: int | None = None,
+        seed: int | None = None,
+    ) -> NDArray[np.float32]:
+        """Class scores (n, classes) of float32 images (n, features). ``raw`` asks the model even if there is a predict();
+        ``batch`` says how many images it gets at a time; ``seed`` is that of the inside's random numbers for once."""
+        settings = {"classes": classes, "raw": raw, "batch": batch}
         (scores,) = self._question(
             Operation.LOGITS,
-            {"classes": classes, "raw": raw},
+            settings if seed is None else {**settings, "seed": seed},
             [np.ascontiguousarray(images, dtype=np.float32)],
             [Expected(np.float32, (len(images), classes), len(images) * classes)],
         )

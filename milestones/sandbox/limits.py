@@ -94,6 +94,14 @@ class Group:
         """The most memory that the group has held at once."""
         raise NotImplementedError
 
+    def resident_bytes(self) -> int:
+        """What the processes of the group hold in memory now; what they share with one another is counted in each."""
+        held = 0
+        for pid in self.processes():
+            with contextlib.suppress(OSError, IndexError):
+                held += int(_read(Path(f"/proc/{pid}/statm")).split()[1]) * _PAGE
+        return held
+
     def out_of_memory(self) -> bool:
         """Whether the memory limit was hit: the kernel killed a process for it, or the tree is found above it."""
         raise NotImplementedError

@@ -140,6 +140,11 @@ class Sandbox:
         return self._box.usage
 
     @property
+    def resident_bytes(self) -> int:
+        """What the inside holds in memory now, as the host sees it."""
+        return self._box.group.resident_bytes() if self._box.is_open else 0
+
+    @property
     def process_id(self) -> int:
         """The first process of the inside, as the host numbers it."""
         return self._box.process.inside_pid

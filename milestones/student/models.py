@@ -11,7 +11,9 @@ from milestones.student.operations import FACTS, INPUT_SHAPES, STRUCTURE_BYTES, 
 from milestones.student.state import Desk
 from milestones.student.values import StudentFault, layers_of, parameters_of, to_array
 
+# What is predicted at once: at most so many images, and so many numbers in them, so that memory stays small.
 BATCH_OF_PREDICTIONS = 500
+NUMBERS_OF_A_BATCH = 400_000
 
 
 class Model:
@@ -124,10 +126,12 @@ class Models(Desk):
         return Model(adapter, network, image=image, own=False, used_sequential=used), bool(chain)
 
     def logits(self, settings, images):
-        """Class scores of float32 ``images`` (n, features), in batches so that memory stays small."""
+        """Class scores of float32 ``images`` (n, features), in batches: of the size that was asked for, else so that memory
+        stays small."""
         rows = []
-        for start in range(0, len(images), BATCH_OF_PREDICTIONS):
-            batch = images[start : start + BATCH_OF_PREDICTIONS]
+        size = settings.get("batch") or min(BATCH_OF_PREDICTIONS, max(1, NUMBERS_OF_A_BATCH // images.shape[1]))
+        for start in range(0, len(images), size):
+            batch = images[start : start + size]
             scores = self.state.built().scores(batch, raw=settings.get("raw", False))
             if scores.ndim != 2 or scores.shape[0] != len(batch):
                 raise StudentFault(
