@@ -117,6 +117,7 @@ class Lab:
         self.counts: dict[str, int] = dict(counts or {})
         self.mark = mark
         self.exhibits: list[Exhibit] = []
+        self.figures: dict[str, str] = {}
         self.used: dict[str, ImageData | TextData] = {}
         # What the sandboxed side said in one group that a later group holds against the source.
         self.claims: dict[str, Any] = {}
@@ -182,6 +183,10 @@ class Lab:
 
     def exhibit(self, exhibit: Exhibit) -> None:
         self.exhibits.append(exhibit)
+
+    def figure(self, name: str, words: str) -> None:
+        """Keep a figure that was measured, to stand beside what the student claims."""
+        self.figures[name] = words
 
     def show_curve(self, curve: Exhibit) -> None:
         """Show a curve live, as far as it is known; what is shown later under the same key takes its place."""

@@ -23,6 +23,8 @@ NOT_UTF8 = (
     "valid UTF-8"  # in the message of an unreadable file that is there and is not Unicode: the student's, not ours
 )
 BATCH_CHARACTERS = 250_000
+DOCUMENTS = (".md", ".markdown", ".rst", ".txt", ".ipynb")
+DOCUMENT_CHARACTERS = 100_000
 _DEFINITION = re.compile(rb"^[ \t]*(?:async[ \t]+)?def[ \t]+\w+", re.M)
 _PUBLIC = re.compile(rb"^(?:[ \t]{4}|)(?:async[ \t]+)?(?:def|class)[ \t]+[A-Za-z]\w*", re.M)
 _CODE_LINE = re.compile(rb"^[ \t]*[^\s#]", re.M)
@@ -38,8 +40,16 @@ class Finding:
     message: str
 
 
+@dataclass(frozen=True)
+class Document:
+    """A text that the student wrote for people. ``text`` is theirs: pages escape it."""
+
+    name: str
+    text: str
+
+
 class Source:
-    """The package's Python files.
+    """The package's Python files, and the texts beside them.
 
     ``run_ruff(arguments)`` runs Ruff with ``arguments``; the upload lies at ``mounted_at`` for it.
     """
@@ -53,9 +63,24 @@ class Source:
         mounted_at: str,
     ) -> None:
         self.files = _assessed(files, location)
+        self._uploaded = files
         self._code = {name: _code_of(name, content) for name, content in self.files.items()}
         self._run_ruff = run_ruff
         self._mounted_at = mounted_at
+
+    def documents(self) -> list[Document]:
+        """Texts and notebooks' texts anywhere in the upload, by name: what a student wrote for people."""
+        found = []
+        for name, content in sorted(self._uploaded.items()):
+            if IGNORED & set(PurePosixPath(name).parts) or not name.lower().endswith(DOCUMENTS):
+                continue
+            if name.lower().endswith(".ipynb"):
+                text = "\n\n".join(notebooks.texts_of(content))
+            else:
+                text = content.decode("utf-8", "replace")
+            if text.strip():
+                found.append(Document(name, text[:DOCUMENT_CHARACTERS]))
+        return found
 
     @property
     def code_lines(self) -> int:

@@ -99,8 +99,9 @@ def test_only_the_files_that_should_be_broken_do_not_compile(sample):
 
 def test_all_samples_together_are_small():
     files = [path for folder in FOLDERS for path in (folder / "samples").rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files if "__pycache__" not in path.parts) < 2_000_000
-    assert max(path.stat().st_size for path in files) < 250_000
+    # The largest are the trained weights of milestone 4: a network that reaches 87 % on CIFAR-10 has 1.1 MB of them.
+    assert sum(path.stat().st_size for path in files if "__pycache__" not in path.parts) < 3_000_000
+    assert max(path.stat().st_size for path in files) < 1_200_000
 
 
 def test_every_sample_is_in_the_table_of_its_folder():

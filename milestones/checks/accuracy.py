@@ -16,10 +16,11 @@ class DigitTrial(Trial):
 
 
 class PhotographTrial(Trial):
-    """A trial on CIFAR-10. Photographs bear a little noise: it costs an honest model 0.1 point."""
+    """A trial on CIFAR-10. Photographs bear a little noise. On 5,000 of them it cost a network of 87 % 0.1 point at this
+    deviation, 1.1 points at 0.02, which would have failed models that reach the mark; the change of brightness cost nothing."""
 
     things = "photographs"
-    noise = 0.02
+    noise = 0.01
 
 
 def mnist_accuracy_of(recipe: Recipe) -> Check:

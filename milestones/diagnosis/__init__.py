@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from milestones.contract import Diagnosis, Measurement
-from milestones.diagnosis import layers, models, package, symptoms
+from milestones.diagnosis import efficiency, layers, models, package, symptoms
 from milestones.diagnosis.catalogue import causes_of
 
-CAUSES = tuple(cause for module in (package, layers, models, symptoms) for cause in causes_of(module))
+CAUSES = tuple(cause for module in (package, layers, models, efficiency, symptoms) for cause in causes_of(module))
 
 
 def diagnose(measurements: Iterable[Measurement]) -> tuple[Diagnosis, ...]:

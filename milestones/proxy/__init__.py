@@ -6,11 +6,13 @@ Every question raises only ``StudentSide`` (the student's code is missing, stubb
 
 from milestones.proxy.components import ComponentQuestions
 from milestones.proxy.connection import LoadReport, one_line
+from milestones.proxy.deployment import DeploymentQuestions, SavedModel
 from milestones.proxy.language import LanguageQuestions
 from milestones.proxy.models import ModelFacts, ModelQuestions
+from milestones.proxy.performance import PerformanceQuestions
 
-__all__ = ["LoadReport", "ModelFacts", "Student", "one_line"]
+__all__ = ["LoadReport", "ModelFacts", "SavedModel", "Student", "one_line"]
 
 
-class Student(ComponentQuestions, ModelQuestions, LanguageQuestions):
+class Student(ComponentQuestions, ModelQuestions, PerformanceQuestions, DeploymentQuestions, LanguageQuestions):
     """All questions to one sandbox, one class for each subject."""

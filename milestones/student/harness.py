@@ -19,17 +19,31 @@ import numpy as np
 
 from milestones.sandbox import protocol
 from milestones.student.components import Components
+from milestones.student.deployment import Deployment
 from milestones.student.language import Language
 from milestones.student.language_training import LanguageTraining
 from milestones.student.loading import Loading
 from milestones.student.models import Models
 from milestones.student.operations import Fault
+from milestones.student.optimisation import Optimisation
 from milestones.student.parts import Parts
+from milestones.student.performance import Performance
 from milestones.student.state import State
 from milestones.student.training import Training
 from milestones.student.values import StudentFault
 
-DESKS = (Loading, Components, Models, Training, Parts, Language, LanguageTraining)
+DESKS = (
+    Loading,
+    Components,
+    Models,
+    Training,
+    Performance,
+    Deployment,
+    Optimisation,
+    Parts,
+    Language,
+    LanguageTraining,
+)
 
 
 class Harness:

@@ -15,18 +15,27 @@ _NUMBER = re.compile(r"^\d+[a-z]?[_-]?")
 
 def cells_of(content, name):
     """The code cells of a notebook or of a jupytext ``.py`` file, given as bytes, as texts. What can't be read has none."""
-    text = content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
     if not name.endswith(".ipynb"):
+        text = content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
         parts = re.split(r"^# %%(.*)$", text, flags=re.M)
         # parts: text before the first cell, then (header, body) pairs; markdown cells say so in their header.
         return [parts[0]] + [
             body for head, body in zip(parts[1::2], parts[2::2], strict=False) if "[markdown]" not in head
         ]
+    return _notebook_cells(content, "code")
+
+
+def texts_of(content):
+    """The texts of a notebook, given as bytes. What can't be read has none."""
+    return _notebook_cells(content, "markdown")
+
+
+def _notebook_cells(content, kind):
     if len(content) > LARGEST_NOTEBOOK:
         return []
     try:
-        cells = json.loads(text).get("cells", [])
-        return ["".join(cell["source"]) for cell in cells if cell.get("cell_type") == "code"]
+        cells = json.loads(content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")).get("cells", [])
+        return ["".join(cell["source"]) for cell in cells if cell.get("cell_type") == kind]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return []
 

@@ -20,6 +20,18 @@ class Operation(enum.IntEnum):
     TRAIN_DATA = 8  # -; images uint8 (n, features), labels int64 (n,) -> number kept
     TRAIN_SLICE = 9  # first step, steps, batch, rate, order seed; - -> losses (float64, steps), manner
     TRAIN_OWN = 10  # CPU-second budget; images, labels -> -
+    YARDSTICK = 30  # -; images, weight, bias -> convolution by the grader's plain loops (float32)
+    IN_BATCHES = 31  # component, batch; inputs, parameters -> output for all inputs, asked batch by batch
+    DISTURB = 32  # amplitude; - -> - (every parameter of the model is changed a little)
+    SAVE = 33  # -; - -> names and sizes of the files, their bytes one after the other, by what means
+    LOAD_SAVED = 34  # -; names and sizes, bytes -> by what means
+    BAD_INPUT = 35  # kind; - -> outcome (int64, 1), what was raised
+    QUANTISE = (
+        36  # -; array -> array restored from its quantised form, bytes that this form takes (int64, 1), by what means
+    )
+    QUANTISE_MODEL = 37  # -; - -> bytes of the parameters before and after (int64, 2), by what means
+    PRUNE = 38  # share; - -> numbers in weights that are zero, and all (int64, 2), by what means
+    PROFILE = 39  # -; - -> parameters as the student's profiler counts them (int64, 1), by what means
     # 11 to 19: convolution and features; 20 to 29: losses, optimizers, the student's Trainer, checkpoints;
     # 30 to 39: speed, memory, deployment; 40 to 59: language models.
     PART = 40  # component and sizes; inputs, upstream, parameters -> output, gradient by inputs and each parameter
@@ -47,6 +59,14 @@ class Fault(enum.IntEnum):
     UNSUITABLE = 4  # it answered something that is no array of numbers
     NO_GRADIENT = 5  # forward only: there is nothing to go backward through
     BAD_REQUEST = 6  # asked in an order that is none: our own mistake, or a forged answer before
+
+
+class Outcome(enum.IntEnum):
+    """What came of an input that no model can answer."""
+
+    ANSWERED = 0
+    RAISED = 1
+    ENDED = 2  # SystemExit and the like: it would have ended the program
 
 
 class Fact(enum.IntEnum):
@@ -78,6 +98,11 @@ GPT_FACTS = len(GPTFact)
 # Most bytes of the texts in answers: what was loaded; how a model is built or was trained.
 REPORT_BYTES = 60_000
 STRUCTURE_BYTES = 1_000
+# Most bytes of a saved model, and of the list of its files.
+SAVED_BYTES = 32_000_000
+NAMES_BYTES = 10_000
+# Inputs that no model for images can answer.
+BAD_INPUTS = ("channels", "row", "words", "nothing")
 
 # Shapes of one image batch that a student's model may want, in the order in which they are tried.
 INPUT_SHAPES = ("flat", "channels", "plane")

@@ -1,0 +1,1 @@
+"""Performance: measuring it, and making models smaller."""
