@@ -10,8 +10,11 @@ from typing import TypedDict
 
 from milestones.contract import UnusableInput
 
+#: The folder of a starter kit that holds this evaluator: nobody's framework.
+KIT_EVALUATOR = "milestone_evaluator"
 IGNORED = frozenset(
     {
+        KIT_EVALUATOR,
         ".ipynb_checkpoints",
         ".virtual_documents",
         "__MACOSX",
@@ -76,7 +79,10 @@ def find_package(names: Iterable[str]) -> PackageLocation:
     ------
     UnusableInput: no Python framework, or two; the message says what was looked for.
     """
+    names = list(names)
     files = sorted(name for name in names if not _ignored(name))
+    # The scripts of a starter kit, beside its evaluator, are no framework.
+    kits = {name.partition(f"{KIT_EVALUATOR}/")[0].rstrip("/") for name in names if f"{KIT_EVALUATOR}/" in name}
     python = [name for name in files if name.endswith(".py")]
     sources = _sources(files)
     candidates = _candidates(python, files)
@@ -96,6 +102,7 @@ def find_package(names: Iterable[str]) -> PackageLocation:
         return PackageLocation(root=root, sources=outside, notes=notes, **_extras(files, root))
     if sources:
         return PackageLocation(notebooks=sources, **_extras(files, _folder(sources[0])))
+    python = [name for name in python if _folder(name) not in kits or PurePosixPath(name).stem.lower() == "tinytorch"]
     plain = [name for name in python if not _is_helper(name)] or python
     named = [name for name in plain if PurePosixPath(name).stem.lower() == "tinytorch"]
     if len(named) == 1 or len(plain) == 1:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from milestones import __version__, archive, registry, rubric
-from milestones.checks.outcome import failed, not_run, sentence_of
+from milestones.checks.outcome import TOOL_MISSING, failed, not_run, sentence_of
 from milestones.contract import (
     Check,
     Evaluation,
@@ -32,7 +32,7 @@ from milestones.diagnosis import diagnose
 from milestones.discovery import PackageLocation, find_package
 from milestones.lab import Lab
 from milestones.proxy import Student
-from milestones.sandbox.bare_tool import run_bare_ruff
+from milestones.sandbox.bare_tool import ToolIsMissing, run_bare_ruff
 from milestones.sandbox.box import SUBMISSION
 from milestones.sandbox.places import opened_folder
 from milestones.sandbox.session import Sandbox, SandboxLimits, StudentSide, Usage
@@ -251,6 +251,8 @@ class _Run:
             answer = check.function(subject, self.lab)
         except StudentSide as error:
             return [failed(check.key, check.title, error)]
+        except ToolIsMissing as missing:
+            return [not_run(check.key, check.title, str(missing), evidence={TOOL_MISSING: True})]
         return [answer] if isinstance(answer, Measurement) else list(answer)
 
     def _static_group(self, group: Group, budget: float) -> None:

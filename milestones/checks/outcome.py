@@ -15,6 +15,9 @@ from milestones.proxy import one_line
 from milestones.sandbox.session import StudentCrashed, StudentFault, StudentOutOfMemory, StudentSide, StudentTimedOut
 from milestones.student.operations import Fault
 
+#: Marks in the evidence of a measurement that it could not be made for want of a tool; only on people's own machines.
+TOOL_MISSING = "tool_missing"
+
 CheckFunction = Callable[..., Measurement | list[Measurement]]
 
 
@@ -92,7 +95,7 @@ def failed(key: str, title: str, error: StudentSide, *, kind: str = "share") -> 
     )
 
 
-def not_run(key: str, title: str, reason: str) -> Measurement:
+def not_run(key: str, title: str, reason: str, *, evidence: dict[str, Any] | None = None) -> Measurement:
     """The measurement of a check that could not be reached; ``reason`` says why."""
     return Measurement(
         key=key,
@@ -102,6 +105,7 @@ def not_run(key: str, title: str, reason: str) -> Measurement:
         value=0.0,
         passed=False,
         message=f"Did not run: {reason}.",
+        evidence=evidence or {},
     )
 
 

@@ -20,8 +20,8 @@ from milestones.datasets.data import ImageData, TextData, image_data, text_data
 from milestones.datasets.glyphs import POINTS, strokes_of_digits
 from milestones.datasets.grammar import write_sentences
 from milestones.datasets.outlines import OUTLINES
+from milestones.folders import state_folder
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 # Raised whenever the drawing changes, so that kept files of an older version are not used.
 VERSION = 1
 CHUNK = 2_000  # images drawn at a time; keeps the work arrays near 50 MB
@@ -86,11 +86,6 @@ def kept(name: str, draw: Callable[[], ImageData]) -> ImageData:
     with contextlib.suppress(OSError):
         _keep(data, path)
     return data
-
-
-def state_folder() -> Path:
-    """Where the project keeps what it makes itself: ``TINYTORCH_STATE_DIR``, or ``var`` in the checkout."""
-    return Path(os.environ.get("TINYTORCH_STATE_DIR") or CHECKOUT / "var")
 
 
 # Digits

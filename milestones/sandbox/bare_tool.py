@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-
-from ruff import find_ruff_bin
 
 from milestones.contract import OurTrouble
 from milestones.sandbox.answers import StudentTimedOut
@@ -17,13 +16,32 @@ from milestones.sandbox.protocol import clean_text
 from milestones.sandbox.tools import MAX_OUTPUT_BYTES, ToolResult
 
 
+class ToolIsMissing(Exception):
+    """The tool is not installed on this machine; the message says how to get it."""
+
+
+def _ruff() -> str:
+    """Ruff of this environment, or of the machine."""
+    try:
+        from ruff import find_ruff_bin
+
+        return find_ruff_bin()
+    except (ImportError, FileNotFoundError):
+        pass
+    found = shutil.which("ruff")
+    if found is None:
+        raise ToolIsMissing("Ruff is not installed on this machine, and this is measured with it (pip install ruff)")
+    return found
+
+
 def run_bare_ruff(arguments: Sequence[str], submission: Path, *, limits: SandboxLimits) -> ToolResult:
-    """Run the environment's own Ruff in ``submission`` as a plain process; answers like ``tools.run_tool``."""
+    """Run this machine's own Ruff in ``submission`` as a plain process; answers like ``tools.run_tool``. Raises ToolIsMissing."""
+    program = _ruff()
     started = time.monotonic()
     before = os.times()
     try:
         ended = subprocess.run(
-            [find_ruff_bin(), *arguments], cwd=submission, capture_output=True, timeout=limits.wall, check=False
+            [program, *arguments], cwd=submission, capture_output=True, timeout=limits.wall, check=False
         )
     except subprocess.TimeoutExpired:
         raise StudentTimedOut(limits.cpu_seconds, limits.wall, sleeper=False) from None

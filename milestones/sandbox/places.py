@@ -30,8 +30,8 @@ from pathlib import Path
 
 from milestones import archive
 from milestones.contract import OurTrouble
+from milestones.folders import CHECKOUT, state_folder
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 _PACKAGE = CHECKOUT / "milestones"
 _UNFINISHED_SECONDS = 60.0
 
@@ -45,8 +45,8 @@ def base_folder() -> Path:
         base = Path("/var/lib/tinytorch-assessment/sandbox")
     elif (CHECKOUT / "pyproject.toml").exists():
         base = CHECKOUT / "var" / "sandbox-runtime"
-    else:  # installed as a package, on a student's own machine
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinytorch-assessment" / "sandbox"
+    else:  # installed as a package, or come in a starter kit, on a student's own machine
+        base = state_folder() / "sandbox"
     try:
         base.parent.parent.mkdir(parents=True, exist_ok=True)
         _make_folder(base.parent, 0o711)

@@ -106,3 +106,12 @@ def test_a_project_in_another_language_is_named():
 def test_python_files_without_a_framework_say_what_was_looked_for():
     with pytest.raises(UnusableInput, match=r"among 2 Python files; looked for a folder named tinytorch"):
         find_package(["a/main.py", "b/other.py"])
+
+
+def test_the_scripts_of_a_starter_kit_are_no_framework():
+    kit = [f"kit/{name}" for name in ("compare_cnn_vs_dense.py", "milestone_evaluator/milestones/lab.py")]
+    with pytest.raises(UnusableInput):
+        find_package(kit)
+    assert find_package([*kit, "kit/tinytorch.py"]).single == "kit/tinytorch.py"
+    assert find_package([*kit, "mine.py"]).single == "mine.py"
+    assert find_package([*kit, "kit/tinytorch/core/tensor.py"]).root == "kit/tinytorch"
