@@ -95,6 +95,12 @@ def compare(answer: NDArray, expected: NDArray[np.float64], *, tolerance: float 
     )
 
 
+def constant_factor(answer: NDArray, truth: NDArray[np.float64]) -> float:
+    """c where answer = c × truth throughout, NaN where there is no such c. Both have the same shape."""
+    scale = float((answer.astype(np.float64) * truth).sum() / (truth * truth).sum())
+    return scale if abs(scale) > 1e-9 and compare(answer, truth * scale, tolerance=1e-4).equal else float("nan")
+
+
 class Lab:
     """What a check may use. One per evaluation; every random draw comes from the evaluation's secret seed.
 

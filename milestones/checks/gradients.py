@@ -7,7 +7,7 @@ import numpy as np
 from milestones import reference
 from milestones.checks.outcome import cases, check, information, sentence_of
 from milestones.contract import Measurement
-from milestones.lab import Comparison, Lab, compare
+from milestones.lab import Comparison, Lab, compare, constant_factor
 from milestones.networks import dense_layer
 from milestones.proxy import Student
 from milestones.sandbox.session import StudentFault
@@ -51,7 +51,7 @@ def dense_gradient(student: Student, lab: Lab) -> Measurement:
                 comparison = compare(answer.reshape(truth.shape), truth) if answer.size == truth.size else comparison
             comparisons.append((f"gradient of the {name}, batch {items}", comparison))
             if comparison.same_shape and not comparison.equal:
-                factors.setdefault(name, []).append(_constant_factor(answer, truth))
+                factors.setdefault(name, []).append(constant_factor(answer, truth))
     if not comparisons:
         return information(
             "dense_gradient",
@@ -74,12 +74,6 @@ def dense_gradient(student: Student, lab: Lab) -> Measurement:
 def _is_unsummed(answer: np.ndarray, upstream: np.ndarray, truth: np.ndarray) -> bool:
     """Whether the bias gradient still has the batch in it: of the batch's shape, and right once it is summed."""
     return answer.shape == upstream.shape and compare(answer.sum(axis=0), truth).equal
-
-
-def _constant_factor(answer: np.ndarray, truth: np.ndarray) -> float:
-    """c where answer = c × truth throughout, NaN where there is no such c."""
-    scale = float((answer.astype(np.float64) * truth).sum() / (truth * truth).sum())
-    return scale if abs(scale) > 1e-9 and compare(answer, truth * scale, tolerance=1e-4).equal else float("nan")
 
 
 def _agree(values: list[float]) -> bool:

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from milestones.contract import Diagnosis, Measurement
-from milestones.diagnosis import efficiency, layers, models, package, symptoms
+from milestones.diagnosis import efficiency, layers, models, package, symptoms, training
 from milestones.diagnosis.catalogue import causes_of
 
-CAUSES = tuple(cause for module in (package, layers, models, efficiency, symptoms) for cause in causes_of(module))
+MODULES = (package, layers, models, training, efficiency, symptoms)
+CAUSES = tuple(cause for module in MODULES for cause in causes_of(module))
 
 
 def diagnose(measurements: Iterable[Measurement]) -> tuple[Diagnosis, ...]:

@@ -10,9 +10,26 @@ from milestones.proxy.deployment import DeploymentQuestions, SavedModel
 from milestones.proxy.language import LanguageQuestions
 from milestones.proxy.models import ModelFacts, ModelQuestions
 from milestones.proxy.performance import PerformanceQuestions
+from milestones.proxy.training import Checkpoint, LossAnswer, TrainerAnswer, TrainingQuestions
 
-__all__ = ["LoadReport", "ModelFacts", "SavedModel", "Student", "one_line"]
+__all__ = [
+    "Checkpoint",
+    "LoadReport",
+    "LossAnswer",
+    "ModelFacts",
+    "SavedModel",
+    "Student",
+    "TrainerAnswer",
+    "one_line",
+]
 
 
-class Student(ComponentQuestions, ModelQuestions, PerformanceQuestions, DeploymentQuestions, LanguageQuestions):
+class Student(
+    ComponentQuestions,
+    ModelQuestions,
+    TrainingQuestions,
+    PerformanceQuestions,
+    DeploymentQuestions,
+    LanguageQuestions,
+):
     """All questions to one sandbox, one class for each subject."""

@@ -14,6 +14,7 @@ from milestones.student.values import (
     StudentFault,
     bias_slot,
     layers_of,
+    parameters_of,
     require_gradient,
     to_array,
     weight_slot,
@@ -26,6 +27,7 @@ _ACTIVATION_MODULES = ("activations", "activation", *_LAYER_MODULES)
 _LOSS_MODULES = ("losses", "loss", "training", "nn")
 _OPTIMIZER_MODULES = ("optimizers", "optimizer", "optim")
 _VISION_MODULES = ("spatial", "convolutions", "convolution", "conv", "pooling", "cnn", *_LAYER_MODULES)
+_DATA_MODULES = ("dataloader", "loader", "dataset", "data")
 _LANGUAGE_MODULES = ("transformer", "transformers", "tinygpt", "attention")
 HOME_MODULES = {
     "tensor": ("tensor",),
@@ -48,6 +50,9 @@ HOME_MODULES = {
     "batch_norm": _VISION_MODULES,
     "flatten": _VISION_MODULES,
     "trainer": ("training", "trainer"),
+    "accuracy": ("training", "metrics", "trainer"),
+    "data_loader": _DATA_MODULES,
+    "tensor_dataset": _DATA_MODULES,
     "gelu": (*_ACTIVATION_MODULES, *_LANGUAGE_MODULES),
     "layer_norm": ("normalization", *_LANGUAGE_MODULES, *_LAYER_MODULES),
     "embedding": ("embeddings", "embedding", *_LANGUAGE_MODULES),
@@ -307,6 +312,10 @@ class Chain:
         return value
 
     __call__ = forward
+
+    def parameters(self):
+        """Those of the layers, in order."""
+        return [holder for layer in self.layers for holder in parameters_of(layer)]
 
 
 def _goes_forward(layer_class):

@@ -23,12 +23,15 @@ from milestones.student.deployment import Deployment
 from milestones.student.language import Language
 from milestones.student.language_training import LanguageTraining
 from milestones.student.loading import Loading
+from milestones.student.losses import Losses
 from milestones.student.models import Models
 from milestones.student.operations import Fault
 from milestones.student.optimisation import Optimisation
+from milestones.student.optimizers import Optimizers
 from milestones.student.parts import Parts
 from milestones.student.performance import Performance
 from milestones.student.state import State
+from milestones.student.trainers import Trainers
 from milestones.student.training import Training
 from milestones.student.values import StudentFault
 
@@ -37,6 +40,9 @@ DESKS = (
     Components,
     Models,
     Training,
+    Losses,
+    Optimizers,
+    Trainers,
     Performance,
     Deployment,
     Optimisation,

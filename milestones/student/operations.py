@@ -20,6 +20,18 @@ class Operation(enum.IntEnum):
     TRAIN_DATA = 8  # -; images uint8 (n, features), labels int64 (n,) -> number kept
     TRAIN_SLICE = 9  # first step, steps, batch, rate, order seed; - -> losses (float64, steps), manner
     TRAIN_OWN = 10  # CPU-second budget; images, labels -> -
+    # 11 to 19: convolution and features
+    LOSS = 20  # which, form of the targets; predictions, targets -> value, gradient (empty: none), why there is none
+    OPTIMIZE = 21  # which, its settings; for each parameter its start and its gradients -> for each parameter its path
+    # -; inputs, weight, bias, upstream -> the weight's gradients (empty: none), how they are cleared
+    ZERO_GRADIENT = 22
+    TRAINER = 23  # network, form, batch, rate; parameters, data, unseen data -> parameters twice, claims, counts, words
+    SAVE_CHECKPOINT = 24  # -; - -> file names, lengths and bytes of the checkpoint of the Trainer asked last
+    RELOAD_CHECKPOINT = (
+        25  # as TRAINER; parameters, file names, lengths, bytes, inputs -> outputs of the reloaded model
+    )
+    # batch, whether shuffled; inputs, labels -> the inputs and labels that it yields, sizes of the batches
+    DATA_LOADER = 26
     YARDSTICK = 30  # -; images, weight, bias -> convolution by the grader's plain loops (float32)
     IN_BATCHES = 31  # component, batch; inputs, parameters -> output for all inputs, asked batch by batch
     DISTURB = 32  # amplitude; - -> - (every parameter of the model is changed a little)
@@ -32,7 +44,6 @@ class Operation(enum.IntEnum):
     QUANTISE_MODEL = 37  # -; - -> bytes of the parameters before and after (int64, 2), by what means
     PRUNE = 38  # share; - -> numbers in weights that are zero, and all (int64, 2), by what means
     PROFILE = 39  # -; - -> parameters as the student's profiler counts them (int64, 1), by what means
-    # 11 to 19: convolution and features; 20 to 29: losses, optimizers, the student's Trainer, checkpoints;
     # 30 to 39: speed, memory, deployment; 40 to 59: language models.
     PART = 40  # component and sizes; inputs, upstream, parameters -> output, gradient by inputs and each parameter
     GPT_BUILD = (
@@ -103,9 +114,20 @@ SAVED_BYTES = 32_000_000
 NAMES_BYTES = 10_000
 # Inputs that no model for images can answer.
 BAD_INPUTS = ("channels", "row", "words", "nothing")
+# Most files and bytes of a checkpoint of the small network that the Trainer is asked about.
+CHECKPOINT_FILES = 8
+CHECKPOINT_BYTES = 4_000_000
 
 # Shapes of one image batch that a student's model may want, in the order in which they are tried.
 INPUT_SHAPES = ("flat", "channels", "plane")
+
+# Forms in which a student's loss or Trainer may want what it is given, in the order in which they are tried.
+TARGET_WRAPS = ("tensor", "array", "variable")
+BATCH_FORMS = tuple(
+    (inputs, targets, one_hot)
+    for one_hot in (False, True)
+    for inputs, targets in (("tensor", "tensor"), ("tensor", "array"), ("array", "array"), ("variable", "variable"))
+)
 
 # Component -> class names, best first, over all generations of the course.
 COMPONENT_NAMES = {
@@ -128,7 +150,10 @@ COMPONENT_NAMES = {
     "sgd": ("SGD",),
     "adam": ("Adam",),
     "adamw": ("AdamW",),
-    "trainer": ("Trainer",),
+    "trainer": ("Trainer", "ModelTrainer"),
+    "accuracy": ("Accuracy", "AccuracyMetric"),
+    "data_loader": ("DataLoader", "Dataloader"),
+    "tensor_dataset": ("TensorDataset", "ArrayDataset"),
     "gelu": ("GELU", "Gelu"),
     "layer_norm": ("LayerNorm", "LayerNormalization"),
     "embedding": ("Embedding", "TokenEmbedding"),

@@ -4,8 +4,9 @@ optimizer."""
 import numpy as np
 
 from milestones.sandbox import protocol
-from milestones.student.adapter import accepts
+from milestones.student.losses import one_hot
 from milestones.student.operations import STRUCTURE_BYTES, Fault, Operation
+from milestones.student.optimizers import make_optimizer
 from milestones.student.state import Desk
 from milestones.student.values import (
     StudentFault,
@@ -167,11 +168,11 @@ class Trainer:
         wraps = [adapter.tensor, lambda array: array]
         if self.road.through_variables:
             wraps.insert(0, lambda array: adapter.variable(array, requires_grad=False))
-        for one_hot in (False, True):
+        for hot in (False, True):
             for wrap in wraps:
 
-                def through_loss(logits, labels, wrap=wrap, one_hot=one_hot):
-                    given = _one_hot(labels, np.shape(to_array(logits))[1]) if one_hot else labels
+                def through_loss(logits, labels, wrap=wrap, hot=hot):
+                    given = one_hot(labels, np.shape(to_array(logits))[1]) if hot else labels
                     loss = adapter.call(criterion, logits, wrap(given))
                     value = float(np.asarray(to_array(loss)).reshape(-1)[0])
                     loss.backward()
@@ -183,7 +184,7 @@ class Trainer:
         """Send the gradient of softmax cross-entropy back from the model's scores; for a model that ends in a softmax, the
         gradient of cross-entropy by its probabilities. Returns the loss."""
         values = np.asarray(to_array(logits), dtype=np.float64)
-        truth = _one_hot(labels, values.shape[1])
+        truth = one_hot(labels, values.shape[1])
         with np.errstate(all="ignore"):
             if (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3):
                 log_probabilities = np.log(np.maximum(values, 1e-7))
@@ -203,7 +204,8 @@ class Trainer:
         before = [to_array(holder).copy() for holder in self.holders]
         moves = plain.moves()
         try:
-            optimizer = self._make_optimizer(rate)
+            # What a student's SGD adds to a plain step by default belongs to a later milestone.
+            optimizer = make_optimizer(self.adapter, "sgd", self.holders, {"rate": rate, "momentum": 0.0, "decay": 0.0})
             optimizer.step()
             after = map(to_array, self.holders)
             if all(_close(new - old, move) for new, old, move in zip(after, before, moves, strict=True)):
@@ -217,13 +219,6 @@ class Trainer:
         for holder, old, move in zip(self.holders, before, moves, strict=True):
             write_array(holder, (old + move).astype(old.dtype))
         return plain
-
-    def _make_optimizer(self, rate):
-        sgd = self.adapter.find("sgd")
-        keyword = next((name for name in ("lr", "learning_rate") if accepts(sgd, name)), None)
-        # What a student's SGD adds to a plain step by default belongs to a later milestone.
-        without = {name: 0.0 for name in ("momentum", "weight_decay") if accepts(sgd, name, by_name=True)}
-        return sgd(self.holders, **{keyword: rate}, **without) if keyword else sgd(self.holders, rate, **without)
 
     @property
     def manner(self):
@@ -261,10 +256,6 @@ class PlainUpdate:
         for holder, move in zip(self.holders, self.moves(), strict=True):
             current = to_array(holder)
             write_array(holder, (current + move).astype(current.dtype))
-
-
-def _one_hot(labels, classes):
-    return (np.asarray(labels)[:, None] == np.arange(classes)).astype(np.float32)
 
 
 def _alike(found, wanted):
