@@ -1,7 +1,14 @@
 """What is stored. One file per group of nouns; constraints are named as sentences."""
 
 from grading.models.courses import Course, CourseMilestone, Enrollment, Extension, Invitation, Team, TeamMember
-from grading.models.marking import LineComment, RegradeRequest, RescoredEvaluation, Rescoring, SavedComment
+from grading.models.marking import (
+    DeskAssignment,
+    LineComment,
+    RegradeRequest,
+    RescoredEvaluation,
+    Rescoring,
+    SavedComment,
+)
 from grading.models.notices import Notification, NotificationChoice, Portfolio
 from grading.models.people import Person
 from grading.models.scores import (
@@ -23,6 +30,7 @@ __all__ = [
     "Course",
     "CourseMilestone",
     "CriterionScore",
+    "DeskAssignment",
     "Enrollment",
     "Evaluation",
     "EvaluationEvidence",

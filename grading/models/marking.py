@@ -56,6 +56,21 @@ class RegradeRequest(models.Model):
         return f"regrade request {self.pk} for {self.criterion_score.title} ({self.state})"
 
 
+class DeskAssignment(models.Model):
+    """Who of the staff takes care of a submission. It shares out the work and decides nothing about who may do it."""
+
+    submission = models.OneToOneField(Submission, on_delete=models.PROTECT, related_name="desk_assignment")
+    assignee = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["submission"]
+
+    def __str__(self) -> str:
+        return f"{self.submission} is for {self.assignee}"
+
+
 class LineComment(models.Model):
     """A remark of the staff about one line of a handed-in file. It can be taken back; it stays on record."""
 

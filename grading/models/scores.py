@@ -221,10 +221,22 @@ class RubricVersion(models.Model):
 
 
 class AuditEvent(models.Model):
-    """Who changed what: scores, policies, roles, extensions. Append-only, in the database as well."""
+    """Who changed what: scores, policies, roles, extensions. Append-only, in the database as well. ``history.record`` writes
+    it."""
 
     who = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     course = models.ForeignKey(Course, on_delete=models.PROTECT, null=True, related_name="audit_events")
+    student = models.ForeignKey(
+        Enrollment,
+        on_delete=models.PROTECT,
+        null=True,
+        db_index=False,
+        related_name="audit_events",
+        help_text="Whom it concerns, where it concerns one student.",
+    )
+    course_milestone = models.ForeignKey(
+        CourseMilestone, on_delete=models.PROTECT, null=True, db_index=False, related_name="audit_events"
+    )
     what = models.CharField(max_length=60, help_text="A verb, for example override_score.")
     target = models.CharField(max_length=120, help_text="Model and id, for example criterion_score 17.")
     before = models.JSONField(null=True)
@@ -234,7 +246,10 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["course", "-id"], name="audit_by_course")]
+        indexes = [
+            models.Index(fields=["course", "-id"], name="audit_by_course"),
+            models.Index(fields=["student", "-id"], condition=Q(student__isnull=False), name="audit_by_student"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.what} {self.target} by {self.who}"

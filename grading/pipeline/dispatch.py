@@ -26,7 +26,8 @@ from kombu.exceptions import OperationalError as BrokerAway
 from redis.exceptions import RedisError
 
 from assessment_site.celery import app as celery_app
-from grading.models import AuditEvent, Evaluation, Person, Submission
+from grading import history
+from grading.models import Evaluation, Person, Submission
 from grading.pipeline import results, storable, workers
 
 log = structlog.get_logger(__name__)
@@ -101,11 +102,12 @@ def rerun(evaluation: Evaluation, *, by: Person | None, seed: int | None = None,
     counts = evaluation.counts if seed == evaluation.seed else {}
     with transaction.atomic():
         again = Evaluation.objects.create(**first_values(evaluation.submission, batch=batch, seed=seed), counts=counts)
-        AuditEvent.objects.create(
-            who=by,
-            course_id=evaluation.course_id,
-            what="rerun_evaluation",
+        history.record(
+            "rerun_evaluation",
             target=f"submission {evaluation.submission_id}",
+            by=by,
+            course=evaluation.course_id,
+            **history.concerning(evaluation.submission),
             before={"evaluation": evaluation.pk},
             after={"evaluation": again.pk},
         )
@@ -235,11 +237,12 @@ def cancel(evaluation: Evaluation, *, by: Person | None, reason: str = "") -> bo
         found.finished_at = now()
         found.failure = storable.text(reason) or "Cancelled."
         found.save()
-        AuditEvent.objects.create(
-            who=by,
-            course_id=found.course_id,
-            what="cancel_evaluation",
+        history.record(
+            "cancel_evaluation",
             target=f"evaluation {found.pk}",
+            by=by,
+            course=found.course_id,
+            **history.concerning(found.submission),
             before={"state": before},
             after={"state": found.state},
             reason=found.failure,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, When
 
-from grading.models import AuditEvent, Course, Evaluation, Override, Person, Rerun, Submission
+from grading import history
+from grading.models import Course, Evaluation, Override, Person, Rerun, Submission
 from grading.pipeline import dispatch, storable
 
 State = Evaluation.State
@@ -105,11 +106,11 @@ def start(
         queued = {"rerun": rerun, "state": State.QUEUED, "queued_at": dispatch.now()}
         again = [Evaluation(**_values(run, same_draws=same_draws), **queued) for run in earlier]
         Evaluation.objects.bulk_create(again, batch_size=500)
-        AuditEvent.objects.create(
-            who=by,
-            course=course,
-            what="rerun_submissions",
+        history.record(
+            "rerun_submissions",
             target=f"rerun {rerun.pk}",
+            by=by,
+            course=course,
             before={"evaluations": [run.pk for run in earlier]},
             after={"evaluations": [run.pk for run in again], "same_draws": same_draws},
             reason=reason,
@@ -164,11 +165,11 @@ def cancel(rerun: Rerun, *, by: Person) -> int:
         stopped = list(waiting.select_for_update(of=("self",)).values_list("pk", flat=True))
         cancelled = {"state": State.CANCELLED, "finished_at": dispatch.now(), "failure": storable.text(why)}
         Evaluation.objects.filter(pk__in=stopped).update(**cancelled)
-        AuditEvent.objects.create(
-            who=by,
-            course_id=rerun.course_id,
-            what="cancel_rerun",
+        history.record(
+            "cancel_rerun",
             target=f"rerun {rerun.pk}",
+            by=by,
+            course=rerun.course_id,
             after={"evaluations": stopped},
         )
     running = rerun.evaluations.filter(state__in=UNDER_WAY).select_related("submission__student")

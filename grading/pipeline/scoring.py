@@ -9,8 +9,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Max
 
+from grading import history
 from grading.models import (
-    AuditEvent,
     BenchmarkDecision,
     CourseMilestone,
     CriterionScore,
@@ -28,6 +28,14 @@ from milestones import contract
 
 class InvalidMark(Exception):
     """A mark that cannot be given; the message is one sentence for the person who gave it."""
+
+
+class MarkChanged(InvalidMark):
+    """Somebody else marked the criterion since the page was opened: nothing is overwritten without having been seen."""
+
+    def __init__(self, latest: Override) -> None:
+        super().__init__(f"{latest.by} marked this meanwhile: {latest.points:g} points. Nothing was changed.")
+        self.latest = latest
 
 
 # --- what a run found out ---
@@ -183,10 +191,14 @@ def _carried(reason: str, before: Evaluation) -> str:
 # --- what a person says ---
 
 
-def override(criterion_score: CriterionScore, *, points: float, reason: str, by: Person) -> Override:
+def override(
+    criterion_score: CriterionScore, *, points: float, reason: str, by: Person, seen: int | None = None
+) -> Override:
     """Mark a criterion: ``points`` from 0 to its maximum, with a reason. Both values stay visible.
 
-    Whether ``by`` may do this is decided by ``access.can_override`` before. Raises :class:`InvalidMark`.
+    ``seen`` is the id of the latest mark that ``by`` knows of, 0 for none; with another one in force this raises
+    :class:`MarkChanged`. None does not ask. Whether ``by`` may do this is decided by ``access.can_override`` before. Raises
+    :class:`InvalidMark`.
     """
     reason = storable.text(reason).strip()
     if not reason:
@@ -194,23 +206,61 @@ def override(criterion_score: CriterionScore, *, points: float, reason: str, by:
     # Written so that NaN is refused as well.
     if not 0 <= points <= criterion_score.maximum:
         raise InvalidMark(f"Points go from 0 to {criterion_score.maximum:g}.")
-    evaluation = criterion_score.evaluation
-    submission = evaluation.submission
     with transaction.atomic():
-        # The student's result is computed from this row: lock it first, so that "before" below is what was in force.
-        type(submission.student).objects.select_for_update(no_key=True, of=("self",)).get(pk=submission.student_id)
-        current = CriterionScore.objects.prefetch_related("overrides").get(pk=criterion_score.pk)
-        mark = Override.objects.create(criterion_score=current, points=points, reason=reason, by=by)
-        AuditEvent.objects.create(
-            who=by,
-            course_id=evaluation.course_id,
-            what="override_score",
-            target=f"criterion_score {current.pk}",
-            before={"points": current.effective_points},
-            after={"points": points},
-            reason=reason,
-        )
-        results.recompute(submission.student, submission.course_milestone)
+        current = _locked_for_marking(criterion_score, seen=seen)
+        return _mark(current, "override_score", points=points, reason=reason, by=by)
+
+
+def undo_mark(criterion_score: CriterionScore, *, reason: str, by: Person, seen: int) -> Override:
+    """Take the latest mark back: one more entry, with the points that were in force before it.
+
+    A first mark where nothing was measured cannot be taken back, only changed: no points would be left to count. ``seen``
+    is the mark to undo. Raises :class:`InvalidMark`, and :class:`MarkChanged` when another one is in force.
+    """
+    reason = storable.text(reason).strip()
+    if not reason:
+        raise InvalidMark("Give a reason: it stays beside the mark, and the student reads it.")
+    with transaction.atomic():
+        current = _locked_for_marking(criterion_score, seen=seen)
+        marks = sorted(current.overrides.all(), key=lambda mark: mark.pk)
+        if not marks:
+            raise InvalidMark("Nobody has marked this yet; there is nothing to undo.")
+        before = marks[-2].points if len(marks) > 1 else current.points
+        if before is None:
+            raise InvalidMark("Nothing was measured before this mark; change it instead of undoing it.")
+        return _mark(current, "undo_mark", points=before, reason=reason, by=by)
+
+
+def _locked_for_marking(criterion_score: CriterionScore, *, seen: int | None) -> CriterionScore:
+    """The criterion as it is now, nobody else changing it. Call inside a transaction."""
+    submission = criterion_score.evaluation.submission
+    # The student's result is computed from this row: lock it first, so that "before" in the history is what was in force.
+    type(submission.student).objects.select_for_update(no_key=True, of=("self",)).get(pk=submission.student_id)
+    current = CriterionScore.objects.prefetch_related("overrides__by").get(pk=criterion_score.pk)
+    current.evaluation = criterion_score.evaluation
+    latest = current.latest_override
+    if seen is not None and latest is not None and latest.pk != seen:
+        raise MarkChanged(latest)
+    newer = submission.evaluations.filter(state=Evaluation.State.SCORED, pk__gt=current.evaluation_id)
+    if newer.exists():
+        raise InvalidMark("This file was measured again meanwhile; mark the newest run. Nothing was changed.")
+    return current
+
+
+def _mark(current: CriterionScore, what: str, *, points: float, reason: str, by: Person) -> Override:
+    submission = current.evaluation.submission
+    mark = Override.objects.create(criterion_score=current, points=points, reason=reason, by=by)
+    history.record(
+        what,
+        target=f"criterion_score {current.pk}",
+        by=by,
+        course=current.evaluation.course_id,
+        **history.concerning(submission),
+        before={"points": current.effective_points},
+        after={"points": points},
+        reason=reason,
+    )
+    results.recompute(submission.student, submission.course_milestone)
     return mark
 
 
@@ -228,11 +278,12 @@ def decide_benchmark(evaluation: Evaluation, *, met: bool, reason: str, by: Pers
     with transaction.atomic():
         before = results.benchmark_of(evaluation)
         decision = BenchmarkDecision.objects.create(evaluation=evaluation, met=met, reason=reason, by=by)
-        AuditEvent.objects.create(
-            who=by,
-            course_id=evaluation.course_id,
-            what="decide_benchmark",
+        history.record(
+            "decide_benchmark",
             target=f"evaluation {evaluation.pk}",
+            by=by,
+            course=evaluation.course_id,
+            **history.concerning(evaluation.submission),
             before={"benchmark_met": before},
             after={"benchmark_met": met},
             reason=reason,
@@ -253,11 +304,12 @@ def review(evaluation: Evaluation, *, reason: str, by: Person) -> Review:
         raise InvalidMark("This run asks for nobody.")
     with transaction.atomic():
         found = Review.objects.create(evaluation=evaluation, reason=reason, by=by)
-        AuditEvent.objects.create(
-            who=by,
-            course_id=evaluation.course_id,
-            what="review_evaluation",
+        history.record(
+            "review_evaluation",
             target=f"evaluation {evaluation.pk}",
+            by=by,
+            course=evaluation.course_id,
+            **history.concerning(evaluation.submission),
             before={"needs_human": evaluation.needs_human},
             reason=reason,
         )
