@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -109,10 +110,32 @@ def not_run(key: str, title: str, reason: str, *, evidence: dict[str, Any] | Non
     )
 
 
+@dataclass(frozen=True)
+class Unanswered:
+    """A case that the student's code had no answer for, among others that it may have."""
+
+    fault: StudentFault
+    equal: bool = False
+
+    def sentence(self) -> str:
+        """In words for the student."""
+        return sentence_of(self.fault)
+
+    def evidence(self) -> dict[str, Any]:
+        return {"fault_code": int(self.fault.code), "text": one_line(self.fault.text, most=600)}
+
+
 def cases(
-    key: str, title: str, comparisons: Sequence[tuple[str, Comparison]], *, evidence: dict[str, Any] | None = None
+    key: str,
+    title: str,
+    comparisons: Sequence[tuple[str, Comparison | Unanswered]],
+    *,
+    evidence: dict[str, Any] | None = None,
 ) -> Measurement:
-    """The share of named cases that agree with the reference; the first one that does not is shown."""
+    """The share of named cases that agree with the reference; the first one that does not is shown. Where none at all was
+    answered, the first fault is raised: it is the whole answer then."""
+    if comparisons and all(isinstance(comparison, Unanswered) for _, comparison in comparisons):
+        raise comparisons[0][1].fault
     wrong = [(name, comparison) for name, comparison in comparisons if not comparison.equal]
     right = len(comparisons) - len(wrong)
     details: dict[str, Any] = {"cases": len(comparisons), "right": right, **(evidence or {})}

@@ -11,6 +11,7 @@ from milestones.proxy.language import LanguageQuestions
 from milestones.proxy.models import ModelFacts, ModelQuestions
 from milestones.proxy.performance import PerformanceQuestions
 from milestones.proxy.training import Checkpoint, LossAnswer, TrainerAnswer, TrainingQuestions
+from milestones.proxy.vision import VisionQuestions
 
 __all__ = [
     "Checkpoint",
@@ -28,6 +29,7 @@ class Student(
     ComponentQuestions,
     ModelQuestions,
     TrainingQuestions,
+    VisionQuestions,
     PerformanceQuestions,
     DeploymentQuestions,
     LanguageQuestions,

@@ -34,6 +34,7 @@ from milestones.reference.losses import (
 )
 from milestones.reference.vision import (
     average_pool,
+    average_pool_gradient,
     convolution,
     convolution_gradients,
     max_pool,
@@ -46,6 +47,7 @@ __all__ = [
     "attention",
     "attention_gradients",
     "average_pool",
+    "average_pool_gradient",
     "binary_cross_entropy",
     "binary_cross_entropy_gradient",
     "binary_cross_entropy_of_logits",

@@ -68,3 +68,9 @@ def max_pool_gradient(images: Array, upstream: Array, size: int, *, stride: int 
 def average_pool(images: Array, size: int, *, stride: int | None = None) -> Array:
     """The mean of each window, (N, C, H, W) -> (N, C, R, S)."""
     return windows(images, (size, size), stride or size).mean(axis=(4, 5))
+
+
+def average_pool_gradient(images: Array, upstream: Array, size: int, *, stride: int | None = None) -> Array:
+    """Gradient of sum(average_pool(...) * upstream) by the images."""
+    parts = np.broadcast_to(upstream[..., None, None] / size**2, (*upstream.shape, size, size))
+    return put_back(parts, images.shape, stride or size)

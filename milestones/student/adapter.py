@@ -88,6 +88,8 @@ class Adapter:
         self._stores_transposed = None
         self._takes_arrays = True
         self._road = None
+        #: What was found out about how components want to be made and used, by whoever makes them.
+        self.manners = {}
 
     # -- finding ---------------------------------------------------------------------------------------------------
 
@@ -137,9 +139,11 @@ class Adapter:
 
     def _search_function(self, name):
         """An activation written as a function, ``relu(x)``, or as a method of the tensor, ``x.relu()``."""
-        functions = [vars(module).get(name) for module in self.package.modules.values()]
-        if self.has("tensor"):
-            functions.append(getattr(self.find("tensor"), name, None))
+        return self.function_named(name, *([getattr(self.find("tensor"), name, None)] if self.has("tensor") else []))
+
+    def function_named(self, name, *more):
+        """The student's function of that name in any module, else the first of ``more`` that is one of the student's."""
+        functions = [*(vars(module).get(name) for module in self.package.modules.values()), *more]
         return next((f for f in functions if inspect.isfunction(f) and self.package.is_students(f)), None)
 
     # -- tensors ---------------------------------------------------------------------------------------------------

@@ -36,17 +36,57 @@ class Components(Desk):
         if road.through_variables:
             adapter.wrap_parameters(component)
         start = road.input(adapter, inputs, requires_grad=True)
-        holders = [start]
-        if parameters:
-            for slot in (weight_slot(component, parameters[0].shape), bias_slot(component, len(parameters[-1]))):
-                if slot is not None:
-                    require_gradient(slot.held)
-                    holders.append(slot.held)
-        road.back(adapter, adapter.call(component, start), upstream)
-        answers = [gradient_of(held) for held in holders]
+        slots = [weight_slot(component, parameters[0].shape)] if parameters else []
+        slots += [bias_slot(component, len(parameters[1]))] if len(parameters) > 1 else []
+        holders = [slot and slot.held for slot in slots]
+        for holder in holders:
+            if holder is not None:
+                require_gradient(holder)
+        self._go_back(
+            component, start, upstream, again=lambda: make(adapter, settings, list(parameters)), inputs=inputs
+        )
+        answers = [None if holder is None else gradient_of(holder) for holder in (start, *holders)]
         if all(answer is None for answer in answers):
             raise StudentFault(Fault.NO_GRADIENT, "backward() ran, but no gradient arrived anywhere")
+        if settings["component"] == "convolution" and len(answers) > 1 and answers[1] is not None:
+            answers[1] = vision.as_sent(adapter, answers[1], parameters[0].shape)
         return [NOTHING if answer is None else numbers(answer) for answer in answers]
+
+    def _go_back(self, component, start, upstream, *, again, inputs):
+        """Forward from ``start`` and back again. A component that only goes forward, as one made ``again`` does with plain
+        ``inputs``, has no gradient."""
+        adapter = self.state.components()
+        kind = type(component).__name__
+        try:
+            output = adapter.call(component, start)
+        except StudentFault:
+            raise
+        except Exception as error:
+            # What carries gradients may be refused by a layer that takes plain tensors.
+            if not adapter.road.through_variables or not _goes_forward(adapter, again, inputs):
+                raise
+            reason = adapter.package.describe(error)
+            raise StudentFault(Fault.NO_GRADIENT, f"{kind} does not take what carries gradients ({reason})") from error
+        if not callable(getattr(output, "backward", None)):
+            raise StudentFault(Fault.NO_GRADIENT, f"what {kind} returns has no backward()")
+        try:
+            adapter.road.back(adapter, output, upstream)
+        except StudentFault:
+            raise
+        except Exception as error:
+            if getattr(output, "requires_grad", None) is not False:
+                raise
+            raise StudentFault(
+                Fault.NO_GRADIENT, f"what {kind} returns is not connected to its input: requires_grad is False"
+            ) from error
+
+
+def _goes_forward(adapter, make_component, inputs):
+    try:
+        adapter.call(make_component(), adapter.tensor(inputs))
+    except Exception:
+        return False
+    return True
 
 
 def make(adapter, settings, parameters):

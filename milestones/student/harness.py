@@ -20,6 +20,7 @@ import numpy as np
 from milestones.sandbox import protocol
 from milestones.student.components import Components
 from milestones.student.deployment import Deployment
+from milestones.student.features import Features
 from milestones.student.language import Language
 from milestones.student.language_training import LanguageTraining
 from milestones.student.loading import Loading
@@ -40,6 +41,7 @@ DESKS = (
     Components,
     Models,
     Training,
+    Features,
     Losses,
     Optimizers,
     Trainers,

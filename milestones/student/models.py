@@ -19,9 +19,11 @@ NUMBERS_OF_A_BATCH = 400_000
 class Model:
     """One model under assessment and how its inputs have to be shaped. ``image`` is the shape of one image, (C, H, W)."""
 
-    def __init__(self, adapter, network, *, image, own, used_sequential, predict=None):
+    def __init__(self, adapter, network, *, image, own, used_sequential, predict=None, layers=()):
         self.adapter = adapter
         self.network = network
+        # The layers one by one, where the network is a standard one.
+        self.layers = list(layers)
         self.image = tuple(image)
         self.own = own
         self.used_sequential = used_sequential
@@ -29,6 +31,10 @@ class Model:
         self.input_shape = None
         # How a batch is handed to the network: a plain tensor, until training puts Variables into it.
         self.wrap = adapter.tensor
+
+    def scaled(self, images):
+        """uint8 images as the network takes them."""
+        return images.astype(np.float32) / np.float32(255)
 
     def shaped(self, images):
         """``images``, (n, features) float32, in the shape this model takes."""
@@ -122,8 +128,9 @@ class Models(Desk):
                 layers += [{"component": "relu"}] if layers else []
                 layers.append({"component": "dense", "inputs": inputs, "outputs": outputs, "bias": True})
                 parameters += [weight, np.zeros(outputs, dtype=np.float32) if bias is None else bias]
-        network, used = adapter.sequential([make(adapter, layer, parameters) for layer in layers])
-        return Model(adapter, network, image=image, own=False, used_sequential=used), bool(chain)
+        parts = [make(adapter, layer, parameters) for layer in layers]
+        network, used = adapter.sequential(parts)
+        return Model(adapter, network, image=image, own=False, used_sequential=used, layers=parts), bool(chain)
 
     def logits(self, settings, images):
         """Class scores of float32 ``images`` (n, features), in batches: of the size that was asked for, else so that memory

@@ -20,7 +20,12 @@ class Operation(enum.IntEnum):
     TRAIN_DATA = 8  # -; images uint8 (n, features), labels int64 (n,) -> number kept
     TRAIN_SLICE = 9  # first step, steps, batch, rate, order seed; - -> losses (float64, steps), manner
     TRAIN_OWN = 10  # CPU-second budget; images, labels -> -
-    # 11 to 19: convolution and features
+    FEATURES = 11  # depth, whether to begin anew; images uint8 (n, features) -> number kept
+    TRAIN_HEAD_DATA = 12  # depth; labels int64 (n,) of the kept features -> number kept
+    CONVOLUTION_WEIGHTS = 13  # -; - -> the weights of all convolutions of the model, one after the other (float64)
+    SHUFFLE_CONVOLUTIONS = 14  # -; - -> number of convolutions whose weights were put into another order
+    CONVOLUTION_SPEED = 15  # convolution, side; - -> CPU seconds per multiply-add: theirs, loops, one matrix product
+    CONVOLUTION_PARAMETERS = 16  # convolution; - -> how many numbers it learns
     LOSS = 20  # which, form of the targets; predictions, targets -> value, gradient (empty: none), why there is none
     OPTIMIZE = 21  # which, its settings; for each parameter its start and its gradients -> for each parameter its path
     # -; inputs, weight, bias, upstream -> the weight's gradients (empty: none), how they are cleared

@@ -96,7 +96,7 @@ class Trainer:
         for step in range(first, first + steps):
             epoch, position = divmod(step, per_pass)
             chosen = self._order(epoch, order)[position * batch : (position + 1) * batch]
-            images = self.images[chosen].astype(np.float32) / np.float32(255)
+            images = self.model.scaled(self.images[chosen])
             losses.append(self._step(images, self.labels[chosen], rate))
         return losses
 
