@@ -101,11 +101,13 @@ CHANNELS = (
     Shape(inputs=4, outputs=4, kernel=2, items=1, bias=False),
 )
 STRIDES = (
+    Shape(inputs=1, outputs=1, kernel=3, stride=2, bias=False),
     Shape(inputs=1, outputs=2, kernel=3, stride=2),
     Shape(inputs=2, outputs=2, kernel=2, stride=2),
     Shape(inputs=2, outputs=1, kernel=3, stride=3, height=10, width=9),
 )
 PADDINGS = (
+    Shape(inputs=1, outputs=1, kernel=3, padding=1, bias=False),
     Shape(inputs=1, outputs=2, kernel=3, padding=1),
     Shape(inputs=2, outputs=2, kernel=5, padding=2),
     Shape(inputs=2, outputs=1, kernel=3, padding=1, stride=2),
@@ -381,12 +383,12 @@ def _error_map(key: str, title: str, error: Array, case: str) -> Exhibit:
 convolution_gradient = _gradient_check(
     "convolution_gradient",
     "Gradients of the convolution",
-    (CHANNEL[3], CHANNEL[4], CHANNELS[1], CHANNELS[3]),
+    (CHANNEL[0], CHANNEL[3], CHANNEL[4], CHANNELS[1], CHANNELS[3]),
 )
 convolution_gradient_spaced = _gradient_check(
     "convolution_gradient_spaced",
     "Gradients of the convolution with stride and padding",
-    (STRIDES[0], PADDINGS[0], PADDINGS[2]),
+    (STRIDES[1], PADDINGS[1], PADDINGS[3]),
 )
 
 

@@ -56,7 +56,8 @@ class Components(Desk):
         """Forward from ``start`` and back again. A component that only goes forward, as one made ``again`` does with plain
         ``inputs``, has no gradient."""
         adapter = self.state.components()
-        kind = type(component).__name__
+        # Where a layer is wrapped in one of ours, the student's own is meant.
+        kind = type(getattr(component, "layer", component)).__name__
         try:
             output = adapter.call(component, start)
         except StudentFault:
