@@ -25,7 +25,7 @@ TITLES = {
 }
 
 
-@check("code_quality", "Code quality")
+@check("code_quality", "Code quality", also=tuple(TITLES))
 def code_quality(source: Source, lab: Lab) -> list[Measurement]:
     """Three shares: sure errors against lines of code, documented public classes and functions, functions not too complex."""
     findings = source.ruff(select=(*ERROR_RULES, *DOCSTRING_RULES, *COMPLEXITY_RULES), most_complex=MOST_COMPLEX)

@@ -81,7 +81,11 @@ class Look:
 def cifar10_convergence_of(recipe: Recipe) -> Check:
     """The check that a network learns CIFAR-10 from its start, in slices between which the grader looks."""
 
-    @check("cifar10_convergence", TITLES["cifar10_convergence"])
+    @check(
+        "cifar10_convergence",
+        TITLES["cifar10_convergence"],
+        also=tuple(key for key in TITLES if key != "cifar10_convergence"),
+    )
     def cifar10_convergence(student: Student, lab: Lab) -> list[Measurement]:
         return Convergence(student, lab, recipe, lab.cifar10()).measurements()
 

@@ -2,6 +2,7 @@
 
 from milestones.checks.accuracy import cifar10_accuracy_of
 from milestones.checks.analysis import systems_analysis
+from milestones.checks.code_quality import code_quality
 from milestones.checks.deployment import bad_inputs_of, inference_of, optimisations_of, save_and_load_of
 from milestones.checks.efficiency import (
     batch_scaling,
@@ -60,6 +61,13 @@ GROUPS = (
         title="Systems analysis",
         cpu_seconds=20,
         checks=(systems_analysis,),
+        executes_student_code=False,
+    ),
+    Group(
+        key="code_quality",
+        title="Code quality",
+        cpu_seconds=20,
+        checks=(code_quality,),
         executes_student_code=False,
     ),
 )
