@@ -39,11 +39,12 @@ TINY_BATCHES = (1, 8, 64)
 # More than in step with the batch: something is done for every pair of images.
 IN_STEP_BELOW, STEEP_ABOVE = 1.15, 1.4
 # A model that takes longer for an image is asked for fewer of them (CPU seconds).
-SLOW_IMAGE = 0.05
+SLOW_IMAGE = 0.01
 
 # Megabytes of working memory for one image: an im2col of a usual network takes 1 to 4.
 LITTLE_MEMORY, MUCH_MEMORY = 6.0, 18.0
 CALLS_BEFORE, CALLS = 4, 12
+NUMBERS = 100_000
 # A call that keeps what it computed keeps at least its input; less than this in all is noise of the allocator.
 LEAST_GROWTH = 2 << 20
 
@@ -326,7 +327,8 @@ def memory_growth_of(network: Network) -> Check:
         facts = student.build(network)
         random = lab.random("memory_growth")
         features = network.features(own=facts.own_model)
-        count = _affordable_images(student, lab, features, "growth_images", (32, 4))
+        # Enough that what a call keeps is seen, whatever the size of an image.
+        count = _affordable_images(student, lab, features, "growth_images", (max(32, NUMBERS // features), 4))
         held: list[int] = []
         for _ in range(CALLS_BEFORE + CALLS):
             student.logits(random.uniform(size=(count, features)).astype(np.float32), raw=True, batch=count)

@@ -272,7 +272,7 @@ def _quantisation_does_not_shrink(m: Mapping[str, Measurement]) -> Found:
 )
 def _pruning_misses_its_share(m: Mapping[str, Measurement]) -> Found:
     evidence = evidence_of(m, "pruning")
-    if not evidence or m["pruning"].passed:
+    if "share" not in evidence or m["pruning"].passed:
         return None
     return m["pruning"].message, dict(evidence)
 
