@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from milestones import exhibits, reference
 from milestones.checks.outcome import check, failed, not_run, statement
 from milestones.checks.trial import MARGIN, PROBE_IMAGES, Recipe, Trial, answers_right
-from milestones.contract import Check, Measurement, Status
+from milestones.contract import Check, Exhibit, Measurement, Status
 from milestones.intervals import Z_95, wilson
 from milestones.lab import Lab
 from milestones.proxy import ModelFacts, Student
@@ -101,10 +101,13 @@ class Convergence(Trial):
     def measurements(self) -> list[Measurement]:
         """The verdict, the progress, the shape of the curve and the gap, in this order."""
         self.looks: list[Look] = []
+        self.words = "After"
         try:
             facts = self.student.build(self.recipe.network)
             self.own_model = facts.own_model
             if facts.own_train:
+                # How many of them it looks at, and how often, is its own affair.
+                self.words = "Given"
                 self._rename(dense_only=False)
                 self._look(0)
                 self.train_own(facts)
@@ -162,8 +165,7 @@ class Convergence(Trial):
             self._training_losses(images_seen) if last else None,
         )
         self.looks.append(look)
-        self.curve.append((images_seen, round(look.loss, 4) if np.isfinite(look.loss) else 1e9))
-        self.lab.show_curve(self.curve)
+        self.lab.show_curve(self._losses_seen())
 
     def _training_losses(self, images_seen: int) -> NDArray[np.float64]:
         """Losses of images that it has learnt from: the first ones, of which it has seen at least a part."""
@@ -178,9 +180,9 @@ class Convergence(Trial):
     def _verdict(self) -> Measurement:
         last, n = self.looks[-1], PROBE_IMAGES
         words = (
-            f"After {last.images_seen:,} images the mean loss on {n} unseen photographs is {last.loss:.3f}, with an upper 99 % "
-            f"bound of {last.upper:.3f} (chance is {CHANCE_LOSS:.3f}), and {last.accuracy:.1%} are read rightly, with a lower "
-            f"bound of {last.lower_accuracy:.1%} (to be above {LEAST_ACCURACY:.0%}); with {self.manner}."
+            f"{self.words} {last.images_seen:,} images the mean loss on {n} unseen photographs is {last.loss:.3f}, with an upper "
+            f"99 % bound of {last.upper:.3f} (chance is {CHANCE_LOSS:.3f}), and {last.accuracy:.1%} are read rightly, with a "
+            f"lower bound of {last.lower_accuracy:.1%} (to be above {LEAST_ACCURACY:.0%}); with {self.manner}."
         )
         return Measurement(
             key="cifar10_convergence",
@@ -232,7 +234,7 @@ class Convergence(Trial):
             TITLES["loss_falls"],
             right=fell,
             message=f"From {first.loss:.3f} before training to {last.loss:.3f}, a fall of {difference.mean():.3f} ± {error:.3f}.",
-            evidence={"curve": [[seen, loss] for seen, loss in self.curve]},
+            evidence={"curve": [[look.images_seen, _finite(look.loss)] for look in self.looks]},
         )
 
     def _gap(self) -> Measurement:
@@ -258,23 +260,28 @@ class Convergence(Trial):
             *(not_run(other, title, reason) for other, title in TITLES.items() if other != key),
         ]
 
+    def _losses_seen(self) -> Exhibit:
+        """The curve so far. Shown live while it grows, and kept at the end."""
+        series = {
+            "Unseen images": [(look.images_seen, look.loss) for look in self.looks],
+            "Upper 99 % bound": [(look.images_seen, look.upper) for look in self.looks],
+        }
+        if self.looks[-1].training_losses is not None:
+            last = self.looks[-1]
+            series["Training images, at the end"] = [(last.images_seen, last.training_loss)]
+        return exhibits.curve(
+            "training_dynamics",
+            "Does the loss fall, and does it fall on unseen images as well?",
+            series,
+            x_title="Images seen in training",
+            y_title="Mean loss (nats)",
+            reference=("Guessing", CHANCE_LOSS),
+        )
+
     def _show(self) -> None:
         if len(self.looks) < 2:
             return
-        self.lab.exhibit(
-            exhibits.curve(
-                "training_dynamics",
-                "Does the loss fall, and does it fall on unseen images as well?",
-                {
-                    "Unseen images": [(look.images_seen, look.loss) for look in self.looks],
-                    "Upper 99 % bound": [(look.images_seen, look.upper) for look in self.looks],
-                    "Training images, at the end": [(self.looks[-1].images_seen, self.looks[-1].training_loss)],
-                },
-                x_title="Images seen in training",
-                y_title="Mean loss (nats)",
-                reference=("Guessing", CHANCE_LOSS),
-            )
-        )
+        self.lab.exhibit(self._losses_seen())
         self.lab.exhibit(
             exhibits.curve(
                 "training_accuracy",
