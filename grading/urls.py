@@ -26,6 +26,7 @@ urlpatterns = [
     path("courses/<slug:slug>/reruns/<int:rerun>/status/", reruns.status, name="rerun_status"),
     path("courses/<slug:slug>/reruns/<int:rerun>/cancel/", reruns.cancel, name="cancel_rerun"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/", milestones.milestone, name="milestone"),
+    path("courses/<slug:slug>/milestones/<slug:milestone>/kit.zip", milestones.starter_kit, name="starter_kit"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/upload/", milestones.upload, name="upload"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/results/", classes.results, name="results"),
     path("submissions/<int:submission>/", submissions.submission, name="submission"),

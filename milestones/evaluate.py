@@ -324,13 +324,17 @@ class _Run:
         )
 
 
-@functools.cache
 def evaluator_version() -> str:
     """The release and a fingerprint of every file that can change a score, so that a result says what made it."""
-    folder = Path(__file__).parent
+    return _fingerprinted((Path(__file__).parent, *registry.folders()[1:]))
+
+
+@functools.cache
+def _fingerprinted(folders: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()
-    for path in sorted([*folder.rglob("*.py"), *folder.rglob("rubric.toml")]):
-        relative = path.relative_to(folder)
-        if not {"samples", "starter"} & set(relative.parts):
-            digest.update(str(relative).encode() + b"\0" + path.read_bytes())
+    for folder in folders:
+        for path in sorted([*folder.rglob("*.py"), *folder.rglob("rubric.toml")]):
+            relative = path.relative_to(folder)
+            if not {"samples", "starter"} & set(relative.parts):
+                digest.update(str(relative).encode() + b"\0" + path.read_bytes())
     return f"{__version__}+{digest.hexdigest()[:12]}"

@@ -1,10 +1,14 @@
-"""Finds the milestones of the catalogue, checks that each states itself soundly, and refuses duplicates."""
+"""Finds the milestones of the catalogue, checks that each states itself soundly, and refuses duplicates.
+
+The catalogue is what this project ships and, beside it, the folder that the environment's ``MILESTONES_DIR`` names.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib
 import importlib.util
+import os
 import re
 import sys
 import tomllib
@@ -21,22 +25,36 @@ class InvalidMilestone(ValueError):
     """A milestone folder contradicts itself; the message names the folder and what is wrong."""
 
 
-@functools.cache
-def catalog(folder: Path = CATALOG) -> tuple[Milestone, ...]:
-    """Every milestone of ``folder``, by number.
+def folders() -> tuple[Path, ...]:
+    """Where milestones lie: the catalogue of this project and, where there is one, that of ``MILESTONES_DIR``."""
+    further = os.environ.get("MILESTONES_DIR")
+    return (CATALOG, Path(further).expanduser().resolve()) if further else (CATALOG,)
 
-    Raises InvalidMilestone where a rubric is unsound or two milestones share a number or a slug.
+
+def catalog(folder: Path | None = None) -> tuple[Milestone, ...]:
+    """Every milestone, or every one of ``folder`` alone, by number. Read once; who adds one starts the processes anew.
+
+    Raises InvalidMilestone where a rubric is unsound, two milestones share a number or a slug, or the folder is not there.
     """
-    found = [read(path.parent) for path in sorted(folder.glob("*/rubric.toml"))]
+    return _catalog(folders() if folder is None else (Path(folder),))
+
+
+@functools.cache
+def _catalog(places: tuple[Path, ...]) -> tuple[Milestone, ...]:
+    for folder in places:
+        if not folder.is_dir():
+            raise InvalidMilestone(f"The folder of milestones {folder} is not there.")
+    found = [read(path.parent) for folder in places for path in sorted(folder.glob("*/rubric.toml"))]
     for attribute in ("number", "slug"):
         values = [getattr(milestone.rubric, attribute) for milestone in found]
         for value in values:
             if values.count(value) > 1:
-                raise InvalidMilestone(f"Two milestones in {folder.name} have the {attribute} {value}.")
+                where = " and ".join(folder.name for folder in places)
+                raise InvalidMilestone(f"Two milestones in {where} have the {attribute} {value}.")
     return tuple(sorted(found, key=lambda milestone: milestone.rubric.number))
 
 
-def get(name: str | int, folder: Path = CATALOG) -> Milestone:
+def get(name: str | int, folder: Path | None = None) -> Milestone:
     """The milestone with this number or slug (underscores allowed). Raises KeyError with the names there are."""
     wanted = str(name).strip().replace("_", "-")
     for milestone in catalog(folder):

@@ -119,6 +119,7 @@ TABLE: tuple[tuple[str, str, Where, dict, str], ...] = (
     ("rerun_status", "get", in_rerun, {}, "302 404 404 404 200 200"),
     ("cancel_rerun", "post", in_rerun, {}, "302 404 404 404 302 302"),
     ("milestone", "get", in_milestone, {}, "302 200 200 404 200 200"),
+    ("starter_kit", "get", in_milestone, {}, "302 200 200 404 200 200"),
     ("upload", "post", in_milestone, {}, "302 302 302 404 404 404"),
     ("results", "get", in_milestone, {}, "302 404 404 404 200 200"),
     ("submission", "get", in_submission, {}, "302 200 404 404 200 200"),

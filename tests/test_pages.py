@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from datetime import timedelta
 
 import pytest
@@ -297,3 +299,14 @@ def test_the_page_of_components_shows_every_state(alice):
     text = text_of(answer)
     for word in ("Passed", "Partial", "Failed", "Waiting", "Running", "Our problem", "Not yet marked"):
         assert word in text
+
+
+def test_the_starter_kit_is_a_zip_named_for_its_milestone(alice, milestone):
+    client = client_of(alice)
+    page = client.get(reverse("milestone", args=[milestone.course.slug, milestone.milestone]))
+    address = reverse("starter_kit", args=[milestone.course.slug, milestone.milestone])
+    assert f'href="{address}"' in page.content.decode()
+    answer = client.get(address)
+    packed = zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content)))
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="milestone-1-basic-inference.zip"'
+    assert "milestone-1-basic-inference/test_mnist_basic.py" in packed.namelist()

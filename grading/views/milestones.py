@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -18,6 +20,7 @@ from grading.models import Enrollment
 from grading.pipeline import intake
 from grading.views.answers import page_of, refuse_large_bodies, signed_in, wants_json
 from milestones import archive, registry
+from milestones.kits import contents as kits
 
 
 @signed_in
@@ -51,6 +54,16 @@ def milestone(request: HttpRequest, slug: str, milestone: str) -> HttpResponse:
     else:
         context["page"] = page_of(request, class_lists.with_latest_run(submissions), size=25)
     return render(request, "milestones/detail.html", context)
+
+
+@signed_in
+def starter_kit(request: HttpRequest, slug: str, milestone: str) -> HttpResponse:
+    """The milestone's starter kit as a zip: template, public checks, and what they need to run at home."""
+    course = access.course_for(request.user, slug)
+    found = access.get_milestone(request.user, course, milestone)
+    asked = registry.get(found.milestone)
+    name = f"{kits.name_of(asked)}.zip"
+    return FileResponse(io.BytesIO(kits.pack(asked)), as_attachment=True, filename=name, content_type="application/zip")
 
 
 @csrf_exempt  # the real protection is one line below, after the length was looked at: csrf reads the whole body
