@@ -32,7 +32,7 @@ from milestones.diagnosis import diagnose
 from milestones.discovery import PackageLocation, find_package
 from milestones.lab import Lab
 from milestones.proxy import Student
-from milestones.sandbox.bare_tool import ToolIsMissing, run_bare_ruff
+from milestones.sandbox.bare_tool import ToolIsMissing, run_bare_tool
 from milestones.sandbox.box import SUBMISSION
 from milestones.sandbox.places import opened_folder
 from milestones.sandbox.session import Sandbox, SandboxLimits, StudentSide, Usage
@@ -256,20 +256,14 @@ class _Run:
         return [answer] if isinstance(answer, Measurement) else list(answer)
 
     def _static_group(self, group: Group, budget: float) -> None:
-        def run_ruff(arguments: Sequence[str]) -> ToolResult:
+        def run(program: Sequence[str], stdin: bytes | None = None) -> ToolResult:
             limits = SandboxLimits(cpu_seconds=budget, memory_bytes=group.memory_bytes)
-            if self.bare:
-                result = run_bare_ruff(arguments, self.folder, limits=limits)
-            else:
-                result = run_tool(["ruff", *arguments], self.folder, limits=limits)
+            result = (run_bare_tool if self.bare else run_tool)(program, self.folder, limits=limits, stdin=stdin)
             self.usages.append(result.usage)
             return result
 
         source = Source(
-            dict(self.upload.files),
-            self.location,
-            run_ruff,
-            mounted_at=str(self.folder) if self.bare else SUBMISSION,
+            dict(self.upload.files), self.location, run, mounted_at=str(self.folder) if self.bare else SUBMISSION
         )
         for check in group.checks:
             self._tell(group.title, check.title)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from milestones.contract import OurTrouble
@@ -19,14 +19,20 @@ _FINDING = re.compile(
     r"^(?P<file>.{1,400}?):(?P<line>\d{1,7}):\d{1,7}: (?P<rule>[A-Z]+\d+|invalid-syntax):? (?P<message>.{0,300})"
 )
 UNREADABLE = "E902"
+UNPARSABLE = "{} can't read these files: they nest too deeply or are too large"
 NOT_UTF8 = (
     "valid UTF-8"  # in the message of an unreadable file that is there and is not Unicode: the student's, not ours
 )
 BATCH_CHARACTERS = 250_000
 DOCUMENTS = (".md", ".markdown", ".rst", ".txt", ".ipynb")
 DOCUMENT_CHARACTERS = 100_000
-_DEFINITION = re.compile(rb"^[ \t]*(?:async[ \t]+)?def[ \t]+\w+", re.M)
-_PUBLIC = re.compile(rb"^(?:[ \t]{4}|)(?:async[ \t]+)?(?:def|class)[ \t]+[A-Za-z]\w*", re.M)
+# What the inspector writes (see its docstring): files go by their number, so nothing in a line can pass for a path.
+_FILE = re.compile(r"^file" + r"\t(\d{1,9})" * 5 + r"\t(\d{1,3}\.\d)\t(\d{1,9}\.\d\d)\t(\d{1,9})$")
+_UNREAD = re.compile(r"^unread\t(\d{1,9})\t(.{0,300})$")
+KINDS = ("complexity", "docstring", "dead code", "duplicate")
+_FOUND = re.compile(r"^found\t(" + "|".join(KINDS) + r")\t(\d{1,9})\t(\d{1,9})\t(.{0,300})$")
+_TOTALS = re.compile(r"^totals" + r"\t(\d{1,9})" * 5 + "$")
+_ELSEWHERE = re.compile(r"@(\d{1,9}):(\d{1,9})")
 _CODE_LINE = re.compile(rb"^[ \t]*[^\s#]", re.M)
 
 
@@ -48,24 +54,63 @@ class Document:
     text: str
 
 
+@dataclass(frozen=True)
+class FileFacts:
+    """One file as it is built: its size, what is documented, Radon's maintainability index (0 to 100) and complexities."""
+
+    file: str
+    code_lines: int
+    functions: int
+    public: int
+    documented: int
+    maintainability: float
+    mean_complexity: float
+    worst_complexity: int
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What the inspector found: facts of the files that can be parsed, and findings of the kinds ``complexity``,
+    ``docstring``, ``dead code`` and ``duplicate``, the first 500 of each; ``totals`` counts them all. ``unread`` maps the
+    other files to the reason; ``repeated_lines`` stand in functions that repeat an earlier one."""
+
+    files: tuple[FileFacts, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
+    totals: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    repeated_lines: int = 0
+
+    def of_kind(self, kind: str) -> list[Finding]:
+        return [finding for finding in self.findings if finding.rule == kind]
+
+    @property
+    def code_lines(self) -> int:
+        return sum(file.code_lines for file in self.files)
+
+    @property
+    def functions(self) -> int:
+        return sum(file.functions for file in self.files)
+
+
 class Source:
     """The package's Python files, and the texts beside them.
 
-    ``run_ruff(arguments)`` runs Ruff with ``arguments``; the upload lies at ``mounted_at`` for it.
+    ``run(program, stdin)`` runs a tool of ``sandbox.tools`` where no student code is executed; the upload lies at
+    ``mounted_at`` for it.
     """
 
     def __init__(
         self,
         files: dict[str, bytes],
         location: PackageLocation,
-        run_ruff: Callable[[Sequence[str]], ToolResult],
+        run: Callable[[Sequence[str], bytes | None], ToolResult],
         *,
         mounted_at: str,
     ) -> None:
         self.files = _assessed(files, location)
         self._uploaded = files
         self._code = {name: _code_of(name, content) for name, content in self.files.items()}
-        self._run_ruff = run_ruff
+        self._run = run
         self._mounted_at = mounted_at
 
     def documents(self) -> list[Document]:
@@ -87,20 +132,22 @@ class Source:
         """Lines that are neither blank nor only a comment."""
         return sum(len(_CODE_LINE.findall(content)) for content in self._code.values())
 
-    @property
-    def definitions(self) -> int:
-        return sum(len(_DEFINITION.findall(content)) for content in self._code.values())
+    def structure(self) -> Structure:
+        """What ``ast`` and Radon say about the files. Raises StudentFault where one of them ends the inspector."""
+        names = sorted(self._code)
+        given = b"".join(b"%d\n%b" % (len(self._code[name]), self._code[name]) for name in names)
+        result = self._run(["inspector"], given)
+        if not 0 <= result.exit_code < 128:
+            raise StudentFault(Fault.UNSUITABLE, (), UNPARSABLE.format("Python's own parser"))
+        if result.exit_code != 0:
+            raise OurTrouble(f"The inspector ended with {result.exit_code}: {result.stderr[-300:]}")
+        return _structure(result.stdout.splitlines(), names)
 
-    @property
-    def public_definitions(self) -> int:
-        """Classes, functions and methods whose name has no leading underscore: what should carry a docstring."""
-        return sum(len(_PUBLIC.findall(content)) for content in self._code.values())
-
-    def ruff(self, *, select: Sequence[str], most_complex: int) -> list[Finding]:
+    def ruff(self, *, select: Sequence[str]) -> list[Finding]:
         """Findings of the selected rules. The student's own configuration is not read, nor their ``noqa`` obeyed."""
         if not self.files:
             return []
-        rules = [f"--select={','.join(select)}", "--config", f"lint.mccabe.max-complexity={most_complex}"]
+        rules = [f"--select={','.join(select)}"]
         findings = [found for names in self._in_batches() for found in self._findings(rules, names)]
         lost = [finding for finding in findings if finding.rule == UNREADABLE and NOT_UTF8 not in finding.message]
         if len(lost) == len(self.files):
@@ -119,12 +166,10 @@ class Source:
 
     def _findings(self, rules: Sequence[str], paths: Sequence[str]) -> list[Finding]:
         options = ["check", "--isolated", "--no-cache", "--exit-zero", "--ignore-noqa", "--output-format=concise"]
-        result = self._run_ruff([*options, *rules, "--", *paths])
-        if result.exit_code >= 128:
+        result = self._run(["ruff", *options, *rules, "--", *paths], None)
+        if not 0 <= result.exit_code < 128:
             # Ended by a signal: it overflows its stack, or its memory, on files that nest deeply or are enormous.
-            raise StudentFault(
-                Fault.UNSUITABLE, (), "Ruff can't read these files: they nest too deeply or are too large"
-            )
+            raise StudentFault(Fault.UNSUITABLE, (), UNPARSABLE.format("Ruff"))
         if result.exit_code != 0:
             raise OurTrouble(f"Ruff ended with {result.exit_code}: {result.stderr[:300]}")
         found = [_FINDING.match(line) for line in result.stdout.splitlines()]
@@ -133,6 +178,28 @@ class Source:
             for m in found
             if m
         ]
+
+
+def _structure(lines: Iterable[str], names: Sequence[str]) -> Structure:
+    """The inspector's lines, read strictly: it has read hostile files, and what does not fit is dropped."""
+    files, findings, unread, totals, repeated_lines = [], [], {}, dict.fromkeys(KINDS, 0), 0
+    for line in lines:
+        if (found := _FILE.match(line)) and int(found[1]) < len(names):
+            whole = [int(found[part]) for part in (2, 3, 4, 5)]
+            files.append(FileFacts(names[int(found[1])], *whole, float(found[6]), float(found[7]), int(found[8])))
+        elif (found := _FOUND.match(line)) and int(found[2]) < len(names):
+            words = _ELSEWHERE.sub(lambda place: _place(place, names), found[4])
+            findings.append(Finding(names[int(found[2])], int(found[3]), found[1], words))
+        elif (found := _UNREAD.match(line)) and int(found[1]) < len(names):
+            unread[names[int(found[1])]] = found[2]
+        elif found := _TOTALS.match(line):
+            *counts, repeated_lines = map(int, found.groups())
+            totals = dict(zip(KINDS, counts, strict=True))
+    return Structure(tuple(files), tuple(findings), unread, totals, repeated_lines)
+
+
+def _place(place: re.Match[str], names: Sequence[str]) -> str:
+    return f"{names[int(place[1])]}:{place[2]}" if int(place[1]) < len(names) else place[0]
 
 
 def _assessed(files: dict[str, bytes], location: PackageLocation) -> dict[str, bytes]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ from milestones.contract import OurTrouble
 from milestones.sandbox.answers import StudentTimedOut
 from milestones.sandbox.limits import SandboxLimits, Usage
 from milestones.sandbox.protocol import clean_text
-from milestones.sandbox.tools import MAX_OUTPUT_BYTES, ToolResult
+from milestones.sandbox.tools import INSPECTOR, MAX_OUTPUT_BYTES, ToolResult
 
 
 class ToolIsMissing(Exception):
@@ -34,19 +36,36 @@ def _ruff() -> str:
     return found
 
 
-def run_bare_ruff(arguments: Sequence[str], submission: Path, *, limits: SandboxLimits) -> ToolResult:
-    """Run this machine's own Ruff in ``submission`` as a plain process; answers like ``tools.run_tool``. Raises ToolIsMissing."""
-    program = _ruff()
+def _inspector() -> list[str]:
+    if importlib.util.find_spec("radon") is None:
+        raise ToolIsMissing("Radon is not installed on this machine, and this is measured with it (pip install radon)")
+    return [sys.executable, "-P", "-X", "utf8", str(INSPECTOR)]
+
+
+def run_bare_tool(
+    program: Sequence[str], submission: Path, *, limits: SandboxLimits, stdin: bytes | None = None
+) -> ToolResult:
+    """Run the environment's own Ruff, or our inspector, as a plain process; answers like ``tools.run_tool``.
+
+    Raises ToolIsMissing.
+    """
+    name, *arguments = program
+    command = [_ruff()] if name == "ruff" else _inspector()
     started = time.monotonic()
     before = os.times()
     try:
         ended = subprocess.run(
-            [program, *arguments], cwd=submission, capture_output=True, timeout=limits.wall, check=False
+            [*command, *arguments],
+            cwd=submission,
+            input=b"" if stdin is None else stdin,
+            capture_output=True,
+            timeout=limits.wall,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise StudentTimedOut(limits.cpu_seconds, limits.wall, sleeper=False) from None
     except OSError as error:
-        raise OurTrouble(f"Ruff does not start: {error.strerror}.") from None
+        raise OurTrouble(f"{name.capitalize()} does not start: {error.strerror}.") from None
     after = os.times()
     used = after.children_user + after.children_system - before.children_user - before.children_system
     texts = [clean_text(data[:MAX_OUTPUT_BYTES].decode("utf-8", "replace")) for data in (ended.stdout, ended.stderr)]

@@ -1,10 +1,10 @@
 """The slim Python that sandboxes run on: a folder that becomes the sandbox's whole root file system.
 
 ``python -m milestones.sandbox.runtime`` builds it; ``ensure_runtime`` builds it when it is missing. It holds the interpreter
-and the standard library, the packages of ``requirements-sandbox.txt``, every shared library that these load, ``prlimit`` and
-``ruff``, laid out as under ``/usr``, and nothing else of the host. What is not in it cannot be imported: that is the
-allow-list. It is copied rather than mounted from where it is, because pool users cannot read a Python under ``/root``, and
-because one mount starts faster than eight.
+and the standard library, the packages of ``requirements-sandbox.txt``, every shared library that these load, ``prlimit``,
+``ruff`` and Radon (in a folder that only our inspector imports from), laid out as under ``/usr``, and nothing else of the
+host. What is not in it cannot be imported: that is the allow-list. It is copied rather than mounted from where it is, because
+pool users cannot read a Python under ``/root``, and because one mount starts faster than eight.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REQUIREMENTS = CHECKOUT / "requirements-sandbox.txt"
 _DAY = 24 * 60 * 60.0
 
 # Raise when the recipe below changes, so that machines build anew.
-_RECIPE = 1
+_RECIPE = 2
 _VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _NOT_WANTED_OF_STDLIB = {
     "__pycache__",
@@ -66,6 +66,7 @@ class Runtime:
     site_packages: str = f"/usr/lib/{_VERSION}/site-packages"
     prlimit: str = "/usr/bin/prlimit"
     ruff: str = "/usr/bin/ruff"
+    tools: str = "/usr/lib/tools"
 
 
 def ensure_runtime() -> Runtime:
@@ -103,13 +104,14 @@ def _key() -> str:
         " ".join(platform.libc_ver()),
         hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest(),
         importlib.metadata.version("ruff") if _ruff() else "no ruff",
+        importlib.metadata.version("radon") if _radon() else "no radon",
     )
     return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
 
 
 def _build(root: Path) -> None:
-    """Fill ``root``: 1. the interpreter and its library, 2. the packages, 3. the two programs, 4. the shared libraries of
-    all of these, 5. the few other files that programs expect, 6. compiled modules."""
+    """Fill ``root``: 1. the interpreter and its library, 2. the packages, 3. the two programs and Radon, 4. the shared
+    libraries of all of these, 5. the few other files that programs expect, 6. compiled modules."""
     interpreter = Path(os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable))
     binaries = root / "usr" / "bin"
     binaries.mkdir(parents=True)
@@ -131,6 +133,9 @@ def _build(root: Path) -> None:
             continue
         shutil.copy2(os.path.realpath(program), binaries / name)
 
+    if radon := _radon():
+        shutil.copytree(radon, root / Runtime.tools.lstrip("/") / "radon", ignore=_unwanted)
+
     extensions = [path for path in library.rglob("*.so*") if path.is_file()]
     _copy_shared_libraries([interpreter, *filter(None, programs.values()), *extensions], root)
 
@@ -141,7 +146,9 @@ def _build(root: Path) -> None:
     (root / "etc" / "group").write_text("student:x:65534:\n")
     (root / "bin").symlink_to("usr/bin")
 
-    compileall.compile_dir(library, quiet=2, workers=min(2, os.cpu_count() or 1), stripdir=str(root), prependdir="/")
+    compileall.compile_dir(
+        library.parent, quiet=2, workers=min(2, os.cpu_count() or 1), stripdir=str(root), prependdir="/"
+    )
 
 
 def _unwanted(folder: str, names: list[str]) -> list[str]:
@@ -198,6 +205,11 @@ def _ruff() -> str | None:
     from ruff.__main__ import find_ruff_bin
 
     return find_ruff_bin()
+
+
+def _radon() -> Path | None:
+    spec = importlib.util.find_spec("radon")
+    return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
 def main() -> None:

@@ -14,13 +14,16 @@ from pathlib import Path
 
 from milestones.contract import OurTrouble
 from milestones.sandbox.answers import StudentCrashed, StudentOutOfMemory, StudentTimedOut
-from milestones.sandbox.box import Box
+from milestones.sandbox.box import HARNESS, Box
 from milestones.sandbox.bubblewrap import Descriptors
 from milestones.sandbox.limits import SandboxLimits, Usage
+from milestones.sandbox.places import harness_folder
 from milestones.sandbox.protocol import clean_text
 from milestones.sandbox.runtime import Runtime
 
 MAX_OUTPUT_BYTES = 4 * 1024 * 1024
+#: What looks at the structure of Python texts; it is a program and never imported by us.
+INSPECTOR = Path(__file__).with_name("inspector.py")
 _CHUNK = 256 * 1024
 _LOOK_SECONDS = 0.1
 
@@ -42,7 +45,8 @@ def run_tool(
 ) -> ToolResult:
     """Run ``program`` with the student's files at ``/submission``, read-only.
 
-    The first word is ``ruff``, ``python`` (standard library only), or a path inside the runtime.
+    The first word is ``ruff``, ``inspector`` (``sandbox/inspector.py``), ``python`` (standard library only), or a path inside
+    the runtime.
     Raises StudentTimedOut, StudentOutOfMemory and StudentCrashed (for a flood of output) when the files are too much for
     the tool, and OurTrouble when the sandbox does not work or the tool is not in it.
     """
@@ -58,6 +62,7 @@ def run_tool(
         box.start(
             Path(submission).resolve(),
             command=lambda runtime: _command(program, runtime),
+            harness=harness_folder(INSPECTOR) if program[0] == "inspector" else None,
             environment={"RUFF_NO_CACHE": "true", "RUFF_CACHE_DIR": "/tmp/.ruff"},  # noqa: S108
             stdin=given,
             stdout=write_out,
@@ -84,10 +89,14 @@ def run_tool(
 
 def _command(program: Sequence[str], runtime: Runtime) -> list[str]:
     name, *arguments = program
+    needed = {"ruff": runtime.ruff, "inspector": runtime.tools}.get(name)
+    if needed and not (runtime.path / needed.lstrip("/")).exists():
+        tool = "Radon" if name == "inspector" else name
+        raise OurTrouble(f"{tool} is not in the sandbox runtime: install it beside the project and build it again.")
     if name == "ruff":
-        if not (runtime.path / runtime.ruff.lstrip("/")).exists():
-            raise OurTrouble("ruff is not in the sandbox runtime: install it beside the project and build it again.")
         return [runtime.ruff, *arguments]
+    if name == "inspector":
+        return [runtime.python, "-I", "-S", "-X", "utf8", f"{HARNESS}/{INSPECTOR.name}", *arguments]
     if name == "python":
         return [runtime.python, "-I", "-S", *arguments]
     return [name, *arguments]

@@ -2,7 +2,7 @@
 
 from milestones.checks.accuracy import mnist_accuracy_of
 from milestones.checks.architecture import nonlinearity_of, parameters_of
-from milestones.checks.code_quality import code_quality
+from milestones.checks.code_quality import quality_group
 from milestones.checks.gradients import dense_gradient
 from milestones.checks.layers import (
     dense_forward,
@@ -52,11 +52,5 @@ GROUPS = (
         checks=(network_composition, initial_weights, parameters_of(NETWORK), nonlinearity_of(NETWORK)),
     ),
     Group(key="mnist", title="MNIST", cpu_seconds=120, checks=(mnist_accuracy_of(RECIPE),)),
-    Group(
-        key="code_quality",
-        title="Code quality",
-        cpu_seconds=20,
-        checks=(code_quality,),
-        executes_student_code=False,
-    ),
+    quality_group(),
 )
