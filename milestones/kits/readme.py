@@ -18,8 +18,8 @@ RULE = (
 _HOW_TO_RUN = """\
 ## Trying it at home
 
-You need Linux or macOS (on Windows: WSL), Python 3.11 or newer, and NumPy (`pip install numpy`). With Ruff
-(`pip install ruff`) the code quality is measured as well; without it, those checks say that they did not run.
+You need Linux or macOS (on Windows: WSL), Python 3.11 or newer, and NumPy (`pip install numpy`). With Ruff and
+Radon (`pip install ruff radon`) the code quality is measured as well; without them, those checks say that they did not run.
 
 Put this folder into your repository, beside your `tinytorch` package, and run a script in it:
 

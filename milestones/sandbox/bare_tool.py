@@ -32,13 +32,17 @@ def _ruff() -> str:
         pass
     found = shutil.which("ruff")
     if found is None:
-        raise ToolIsMissing("Ruff is not installed on this machine, and this is measured with it (pip install ruff)")
+        raise ToolIsMissing(
+            "Ruff is not installed on this machine, and this is measured with it (pip install ruff radon)"
+        )
     return found
 
 
 def _inspector() -> list[str]:
     if importlib.util.find_spec("radon") is None:
-        raise ToolIsMissing("Radon is not installed on this machine, and this is measured with it (pip install radon)")
+        raise ToolIsMissing(
+            "Radon is not installed on this machine, and this is measured with it (pip install ruff radon)"
+        )
     return [sys.executable, "-P", "-X", "utf8", str(INSPECTOR)]
 
 
