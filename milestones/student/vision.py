@@ -62,6 +62,7 @@ def _fresh_convolution(adapter, layer_class, settings):
     return _formed(
         adapter,
         layer_class,
+        more,
         lambda pair, pairs: layer_class(inputs, outputs, _sized(kernel, pair), **_all_sized(more, pairs), **switches),
         np.zeros((1, inputs, sides, sides)),
     )
@@ -84,10 +85,12 @@ def _keyword(layer_class, names):
     return name
 
 
-def _formed(adapter, layer_class, make, blank):
+def _formed(adapter, layer_class, sizes, make, blank):
     """A layer made with its sizes in the first form that the class takes and that goes forward on ``blank``; the form is
-    remembered. Where none goes forward, the first layer that could be made: what is wrong with it shows when it is asked."""
-    forms = [adapter.manners[layer_class]] if layer_class in adapter.manners else FORMS
+    remembered for the same ``sizes``. Where none goes forward, the first layer that could be made: what is wrong with it
+    shows when it is asked."""
+    key = (layer_class, *sizes)
+    forms = [adapter.manners[key]] if key in adapter.manners else FORMS
     made, trouble = None, None
     for form in forms:
         try:
@@ -100,7 +103,7 @@ def _formed(adapter, layer_class, make, blank):
         except Exception as error:
             trouble = trouble or error
         else:
-            adapter.manners[layer_class] = form
+            adapter.manners[key] = form
             return layer
     if made is None:
         raise trouble
@@ -203,12 +206,18 @@ class OneChannel:
     def forward(self, x):
         """Only forward: no layer of that generation sends gradients back."""
         planes = to_array(x)[:, 0]
-        go = lambda array: to_array(self.adapter.call(self.layer, self.adapter.tensor(array)))  # noqa: E731
+        first = self._answer(planes[0])
         try:
-            answer = go(planes)
-        except (ValueError, IndexError, TypeError):
-            answer = np.stack([go(plane) for plane in planes])
-        return self.adapter.tensor(answer[:, None])
+            together = self._answer(planes)
+        except Exception:
+            together = first
+        # What takes single planes may also answer to a batch, with something else.
+        if together.shape != (len(planes), *first.shape) or not np.allclose(together[0], first):
+            together = np.stack([first, *(self._answer(plane) for plane in planes[1:])])
+        return self.adapter.tensor(together[:, None])
+
+    def _answer(self, planes):
+        return to_array(self.adapter.call(self.layer, self.adapter.tensor(planes)))
 
     __call__ = forward
 
@@ -232,7 +241,11 @@ def _pool(adapter, layer_class, settings):
     more = {} if stride == size else {_keyword(layer_class, STRIDES): stride}
     blank = np.zeros((1, 1, 2 * size, 2 * size))
     return _formed(
-        adapter, layer_class, lambda pair, pairs: layer_class(_sized(size, pair), **_all_sized(more, pairs)), blank
+        adapter,
+        layer_class,
+        more,
+        lambda pair, pairs: layer_class(_sized(size, pair), **_all_sized(more, pairs)),
+        blank,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from milestones import archive, registry
 from milestones.catalog import samples
 from milestones.checks.outcome import failed
 from milestones.checks.trial import answers_right
-from milestones.contract import Measurement, Status
+from milestones.contract import Check, Measurement, Status
 from milestones.datasets.store import DataStore
 from milestones.evaluate import inspect
 from milestones.lab import Lab
@@ -29,9 +29,9 @@ CHECKS = [check for group in MILESTONE.groups[:2] for check in group.checks]
 Files = dict[str, str | bytes]
 
 
-def sample(name: str = "full_autograd") -> Files:
+def sample(name: str = "full_autograd", *, milestone: int = 1) -> Files:
     """The files of one of our samples, as text where they are text."""
-    found = samples.files_of(MILESTONE.folder / "samples" / name).items()
+    found = samples.files_of(registry.get(milestone).folder / "samples" / name).items()
     return {file: content.decode() if file.endswith(".py") else content for file, content in found}
 
 
@@ -101,8 +101,9 @@ class Seen:
         }
 
 
-def look_at(files: Files, folder: Path, *, train: bool = True) -> Seen:
-    """Put a package into the real sandbox, ask all questions of mathematics and architecture, and let it learn a little."""
+def look_at(files: Files, folder: Path, *, train: bool = True, checks: Sequence[Check] = CHECKS) -> Seen:
+    """Put a package into the real sandbox, ask it all questions of mathematics and architecture, or other ``checks``, and let
+    it learn a little."""
     upload, location = inspect(write(files, folder))
     here = archive.write(upload, folder / "submission")
     student = Student(
@@ -113,7 +114,7 @@ def look_at(files: Files, folder: Path, *, train: bool = True) -> Seen:
     )
     try:
         report = student.load()
-        measurements = dict(_asked(check, student) for check in CHECKS)
+        measurements = dict(_asked(check, student) for check in checks)
         learnt, manner = _learn(student) if train else (None, "")
     finally:
         student.close()
