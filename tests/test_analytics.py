@@ -11,6 +11,7 @@ from django.utils import timezone
 from grading.analytics import charts, early_warning, queries, run_charts
 from grading.analytics.overview import class_overview
 from grading.models import Course, CourseMilestone, Enrollment, MilestoneResult, Person
+from milestones import registry
 
 pytestmark = pytest.mark.django_db
 
@@ -215,6 +216,24 @@ def test_an_accuracy_at_an_edge_stands_in_the_band_that_starts_there():
     rows = [queries.AccuracyRow(enrollment_id=n, accuracy=0.3, n=200, low=None, high=None) for n in range(5)]
     chart = charts.accuracy_distribution(rows, subject="MNIST", mark=0.85)
     assert chart.rows[0] == ("30 to below 40", 5)
+
+
+def test_accuracies_are_counted_in_the_bands_that_a_milestone_states():
+    named = registry.get(4).rubric.texts["accuracy_bands"]
+    rows = [
+        queries.AccuracyRow(enrollment_id=n, accuracy=value, n=2000, low=None, high=None)
+        for n, value in enumerate([0.4, 0.699, 0.7, 0.75, 0.76, 0.8, 0.91])
+    ]
+    chart = charts.accuracy_distribution(rows, subject="CIFAR-10", mark=0.75, named=named)
+    assert chart.rows == (
+        ("below 70: needs support", 2),
+        ("70 and more: developing", 1),
+        ("75 and more: meets the requirement", 2),
+        ("80 and more: proficient", 1),
+        ("90 and more: excellent", 1),
+    )
+    assert list(bar(chart)["y"]) == [2, 1, 2, 1, 1]
+    assert list(bar(chart)["x"]) == [55, 72.5, 77.5, 85, 95]
 
 
 def test_completion_tells_the_two_series_apart_by_pattern_as_well():

@@ -173,15 +173,21 @@ def score_distribution(rows: Sequence[ScoreRow], *, milestone: str, threshold: f
     )
 
 
-def accuracy_distribution(rows: Sequence[AccuracyRow], *, subject: str, mark: float | None) -> Chart:
-    """Measured accuracies of the counted attempts in percent, with the pass mark (a share of 0 to 1)."""
+def accuracy_distribution(
+    rows: Sequence[AccuracyRow], *, subject: str, mark: float | None, named: Sequence[tuple[str, float]] = ()
+) -> Chart:
+    """Measured accuracies of the counted attempts in percent, with the pass mark (a share of 0 to 1).
+
+    ``named``: the bands that a milestone states for its accuracy, each with the share from which on it reaches, the highest
+    first; without them, bands of equal width.
+    """
     values = [100 * row.accuracy for row in rows]
     title = f"How accurate are the students' networks on {subject}?"
     if not values:
         return Chart(key="accuracy", title=title, sentence="No accuracy has been measured yet.", figure=None)
     floor = max(0.0, 10 * (min([*values, 100 * (mark or 1)]) // 10))
     width = 10 if floor < 50 else 5 if floor < 80 else 2
-    bands = _bands(values, width=width, low=floor, high=100)
+    bands = _bands(values, width=width, low=floor, high=100) if not named else _named_bands(values, named, low=floor)
     sentence = f"n = {len(values)} students: median {statistics.median(values):.1f} %"
     sizes = sorted({row.n for row in rows if row.n})
     if sizes:
@@ -207,7 +213,12 @@ def accuracy_distribution(rows: Sequence[AccuracyRow], *, subject: str, mark: fl
             intervals=[(100 * (row.low or row.accuracy), 100 * (row.high or row.accuracy)) for row in rows],
         ),
         columns=("Accuracy (%)", "Students"),
-        rows=tuple((f"{low:g} to {'100' if high >= 100 else f'below {high:g}'}", count) for low, high, count in bands),
+        rows=tuple((f"{low:g} to {'100' if high >= 100 else f'below {high:g}'}", count) for low, high, count in bands)
+        if not named
+        else tuple(
+            (f"{f'{100 * least:g} and more' if least else f'below {bands[0][1]:g}'}: {name}", count)
+            for (name, least), (*_, count) in zip(reversed(named), bands, strict=True)
+        ),
     )
 
 
@@ -338,6 +349,18 @@ def _bands(values: Sequence[float], *, width: float, low: float, high: float) ->
         step = int((value - low + 1e-9) // width)
         counts[edges[min(max(step, 0), len(edges) - 1)]] += 1
     return tuple((edge, edge + width, counts[edge]) for edge in edges)
+
+
+def _named_bands(
+    values: Sequence[float], named: Sequence[tuple[str, float]], *, low: float
+) -> tuple[tuple[float, float, int], ...]:
+    """Counts per band of a milestone's own, lowest first; the lowest is drawn from ``low``."""
+    edges = sorted(100 * least for _, least in named)
+    counts = dict.fromkeys(edges, 0)
+    for value in values:
+        counts[max((edge for edge in edges if edge <= value + 1e-9), default=edges[0])] += 1
+    drawn = [min(low, edges[1]) if len(edges) > 1 else low, *edges[1:], 100.0]
+    return tuple((start, end, counts[edge]) for edge, start, end in zip(edges, drawn, drawn[1:], strict=False))
 
 
 def _distribution(

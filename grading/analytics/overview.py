@@ -81,6 +81,7 @@ def _charts(
                 queries.accuracies(course_milestone=milestone.pk, practice_data=practice_data),
                 subject=subject,
                 mark=mark,
+                named=rubric.texts.get("accuracy_bands", ()),
             )
         )
     return tuple(drawn)

@@ -1,8 +1,5 @@
 """Milestone 3, full training: what the student's code is asked, in which groups, with which budgets."""
 
-import numpy as np
-from numpy.typing import NDArray
-
 from milestones.checks.code_quality import code_quality
 from milestones.checks.convergence import cifar10_convergence_of
 from milestones.checks.loading import package_import
@@ -18,17 +15,9 @@ from milestones.checks.losses import (
 )
 from milestones.checks.optimizers import adam_path, adamw_path, momentum_path, sgd_path, zero_gradient
 from milestones.checks.trainer import checkpoint_reload, data_loader, trainer_pass
-from milestones.checks.trial import Recipe
+from milestones.checks.trial import Recipe, averaged
 from milestones.contract import Group
 from milestones.networks import FLATTEN, RELU, Network, convolution_layer, dense_layer, max_pool_layer
-
-
-def averaged(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images (n, C, H, W) with each 2 × 2 pixels averaged: a course-style convolution of loops gets through enough of them."""
-    n, channels, height, width = images.shape
-    blocks = images.reshape(n, channels, height // 2, 2, width // 2, 2)
-    return blocks.mean(axis=(3, 5)).round().astype(np.uint8)
-
 
 NETWORK = Network(
     layers=(
