@@ -9,10 +9,13 @@ STAMPS := $(VENV)/stamps
 CORES := $(shell nproc 2>/dev/null || echo 2)
 WORKERS := $(shell if [ $(CORES) -ge 2 ]; then echo 2; else echo 1; fi)
 PORT ?= 8000
+# Only `make cross-check` uses PyTorch; TORCH_PIP="--index-url https://download.pytorch.org/whl/cpu" fetches the small build.
+TORCH_VENV := var/torch
+TORCH_PIP ?=
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo serve stop test samples chaos bench lint pins clean
+.PHONY: help setup setup-tests demo serve stop test samples cross-check chaos bench lint pins clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +39,9 @@ test: setup-tests  ## Run every test, sandbox and browser tests included
 samples: setup  ## Evaluate the sample submissions and print the table (make samples ARGS="2", ARGS="--shown 1 leaky_relu")
 	$(RUN) -m milestones.catalog.table $(ARGS)
 
+cross-check: $(STAMPS)/torch  ## Compare the reference mathematics with PyTorch, in an environment of its own
+	$(TORCH_VENV)/bin/python -m tests.cross_check
+
 chaos: setup-tests  ## Break N things at random under the queue, and count what that cost (make chaos N=1000)
 	$(RUN) -m tests.chaos --faults $(or $(N),100) $(ARGS)
 
@@ -55,7 +61,7 @@ pins: $(STAMPS)/site  ## Write the requirements*.txt files anew from the .in fil
 
 clean:  ## Delete what set-up made (environment, sandbox runtime, caches); uploads and databases stay
 	@[ ! -x $(RUN) ] || { $(RUN) -m assessment_site.serve stop; $(RUN) -m assessment_site.embedded stop; }
-	rm -rf $(VENV) var/static var/test-slots .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TORCH_VENV) var/static var/test-slots .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- set-up, each step once ---
@@ -86,6 +92,12 @@ $(STAMPS)/tests: requirements-dev.txt $(STAMPS)/site
 $(STAMPS)/embedded: requirements-embedded.txt $(STAMPS)/site $(STAMPS)/system
 	$(RUN) -m assessment_site.embedded check >/dev/null 2>&1 || $(PIP) -r requirements-embedded.txt
 	$(RUN) -m assessment_site.embedded check
+	@touch $@
+
+$(STAMPS)/torch: $(STAMPS)/site
+	$(PYTHON) -m venv $(TORCH_VENV)
+	$(TORCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH_PIP) \
+		torch==2.13.0 "numpy==$$($(RUN) -c 'import numpy; print(numpy.__version__)')"
 	@touch $@
 
 $(STAMPS)/runtime: requirements-sandbox.txt milestones/sandbox/runtime.py $(STAMPS)/site $(STAMPS)/system
