@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from milestones.checks.accuracy import DigitTrial
 from milestones.checks.outcome import check, sentence_of, statement
-from milestones.checks.trial import FIRST_LOOK, LOOKING_SHARE, MARGIN, Recipe
+from milestones.checks.trial import LOOKING_SHARE, MARGIN, Recipe
 from milestones.contract import Check, Measurement
 from milestones.lab import Lab
 from milestones.proxy import ModelFacts, Student
@@ -32,6 +32,10 @@ HEAD_SHARE = 0.3
 FEATURE_MARGIN = 2.0
 CHUNK = 500
 MEASURED_AT_LEAST = 2_000
+MEASURING_SHARE = 0.3
+# Looks during training are for show: where predictions are slow, at fewer images.
+PROBE_SHARE = 0.02
+FEW_PROBE_IMAGES = 100
 FEWEST_HEAD_STEPS = 600
 
 
@@ -85,6 +89,8 @@ class ConvolutionTrial(DigitTrial):
             self._note_moved(before)
             return
         recipe = self.recipe
+        if self.seconds_each * self.probe_images > PROBE_SHARE * self.student.cpu_seconds_left:
+            self.probe_images = FEW_PROBE_IMAGES
         self._rename(dense_only=False)
         available = len(self.data.train_labels)
         images, labels = self._training_data(min(available, recipe.joint_images + recipe.feature_images))
@@ -118,9 +124,9 @@ class ConvolutionTrial(DigitTrial):
         """Part 2, in chunks; of how many images the features were computed."""
         student, lab, recipe = self.student, self.lab, self.recipe
         compute = functools.partial(student.compute_features, depth=recipe.depth)
-        probe = min(FIRST_LOOK, len(images))
+        probe = min(self.first_look, len(images))
         each = self._seconds_of(lambda: compute(images[:probe], anew=True)) / probe
-        reserve = MEASURED_AT_LEAST * each
+        reserve = min(MEASURED_AT_LEAST * each, student.cpu_seconds_left * MEASURING_SHARE)
         affordable = (student.cpu_seconds_left * FEATURE_SHARE - reserve) / each / FEATURE_MARGIN
         fitting = [step for step in FEATURE_LADDER if step <= min(affordable, len(images))]
         replayed = lab.is_replay("feature_images")
@@ -204,7 +210,7 @@ class ConvolutionTrial(DigitTrial):
     def _watch_shuffled(self) -> None:
         """Supplied weights are not trained here: does the model at least do worse with its convolution's weights in another
         order?"""
-        some = self.order[:FIRST_LOOK]
+        some = self.order[: self.first_look]
         before = float(self._look_at(some)[0].mean())
         count = self.student.shuffle_convolutions()
         if count < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from milestones.lab import Lab, compare
 from milestones.networks import Layer, Network, convolution_layer, dense_chain, parameter_count
 from milestones.proxy import Student
 from milestones.sandbox.session import StudentFault
+from milestones.source import Document, Source
 
 # What the first edition's convolution is: one channel, one filter, no bias.
 ONE_CHANNEL = convolution_layer(1, 1, 3, bias=False)
@@ -20,6 +22,12 @@ BYTES = 4  # of a float32
 # The student's convolution is as slow as plain loops from this share of their time on.
 AS_SLOW_AS_LOOPS = 0.2
 MOST_BELIEVED = 1e4
+# What a comparison speaks of, and as much of it as is shown.
+_CONVOLUTIONAL = re.compile(r"\bCNN|convolution|\bconv\b|conv2d", re.I)
+_DENSE = re.compile(r"\bdense|\bMLP\b|fully.connected|\blinear\b", re.I)
+_COST = re.compile(r"parameter|memory|weights|\b[KM]i?B\b", re.I)
+MOST_REPORTS = 3
+SHOWN_CHARACTERS = 20_000
 
 
 def dense_equivalent(convolution: Layer, side: int) -> int:
@@ -119,6 +127,37 @@ def memory_of(network: Network, *, dense: tuple[int, ...]) -> Check:
         )
 
     return network_memory
+
+
+@check("comparison_report", "Your comparison of a convolutional with a dense network")
+def comparison_report(source: Source, lab: Lab) -> Measurement:
+    """The texts that compare the two, laid before the person who marks them beside the figures measured here."""
+    found = [document for document in source.documents() if _compares(document)][:MOST_REPORTS]
+    if not found:
+        return information(
+            "comparison_report",
+            comparison_report.title,
+            "No text that compares a convolutional with a dense network was found: add one, such as compare_cnn_vs_dense.md, "
+            "with your figures.",
+            evidence={"documents": []},
+        )
+    lab.exhibit(
+        exhibits.text(
+            "comparison", "What does your comparison say?", {d.name: d.text[:SHOWN_CHARACTERS] for d in found}
+        )
+    )
+    names = [document.name for document in found]
+    return information(
+        "comparison_report",
+        comparison_report.title,
+        f"Found {', '.join(names)}; a person reads it.",
+        evidence={"documents": names},
+    )
+
+
+def _compares(document: Document) -> bool:
+    """Whether a text speaks of convolutions, of dense layers and of what they cost."""
+    return all(words.search(document.text) for words in (_CONVOLUTIONAL, _DENSE, _COST))
 
 
 def convolution_speed_of(convolution: Layer, *, side: int) -> Check:

@@ -126,6 +126,7 @@ class Trial:
         self.manner = ""
         self.extra: list[Measurement] = []
         self.first_look = FIRST_LOOK
+        self.probe_images = PROBE_IMAGES
         self.seconds_each = 0.0
 
     def run(self, key: str, title: str) -> list[Measurement]:
@@ -259,7 +260,7 @@ class Trial:
 
     def _look(self, images_seen: int) -> None:
         """Loss on unseen images, computed here: the curve is live and can be trusted."""
-        probe = self.order[-PROBE_IMAGES:]
+        probe = self.order[-self.probe_images :]
         scores = self.student.logits(self._inputs(probe), classes=self.classes).astype(np.float64)
         labels = self.view.labels(self.data.test_labels[probe])
         loss = reference.cross_entropy(scores, labels) if np.isfinite(scores).all() else float("inf")

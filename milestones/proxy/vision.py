@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from milestones.networks import Layer
 from milestones.proxy.connection import DONE, Connection
 from milestones.sandbox.answers import Expected
-from milestones.student.operations import Operation
-
-LARGEST_CONVOLUTIONS = 2_000_000  # weights of all convolutions of one model
+from milestones.student.operations import MOST_WEIGHTS, Operation
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,8 @@ class VisionQuestions(Connection):
         self._question(Operation.TRAIN_HEAD_DATA, {"depth": depth}, [labels], [DONE])
 
     def convolution_weights(self) -> NDArray[np.float64]:
-        """The weights of all convolutions in the model, in one row; empty where there is none."""
-        expect = [Expected(np.float64, (None,), LARGEST_CONVOLUTIONS)]
+        """The weights of all convolutions in the model, in one row, at most ``MOST_WEIGHTS``; empty where there is none."""
+        expect = [Expected(np.float64, (None,), MOST_WEIGHTS)]
         (weights,) = self._question(Operation.CONVOLUTION_WEIGHTS, {}, [], expect)
         return weights
 

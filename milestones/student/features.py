@@ -7,7 +7,7 @@ import numpy as np
 
 from milestones.student.components import make
 from milestones.student.models import BATCH_OF_PREDICTIONS, Model
-from milestones.student.operations import Fault, Operation
+from milestones.student.operations import MOST_WEIGHTS, Fault, Operation
 from milestones.student.state import Desk
 from milestones.student.training import Trainer
 from milestones.student.values import StudentFault, layers_of, parameters_of, to_array, weight_slot, write_array
@@ -58,34 +58,31 @@ class Features(Desk):
 
     def convolution_weights(self, settings):
         """What the convolutions of the model have learnt so far."""
-        slots = self._slots()
-        held = [np.ravel(to_array(slot.held)).astype(np.float64) for slot in slots]
-        return [np.concatenate(held) if held else np.empty(0)]
+        held = [np.ravel(to_array(holder)).astype(np.float64) for holder in self._kernels()]
+        return [np.concatenate(held)[:MOST_WEIGHTS] if held else np.empty(0)]
 
     def shuffle_convolutions(self, settings):
         """Put the weights of each convolution into another order, each where it is: the same numbers, and no sense left."""
-        slots = self._slots()
-        for slot in slots:
-            array = to_array(slot.held)
+        kernels = self._kernels()
+        for holder in kernels:
+            array = to_array(holder)
             mixed = np.random.RandomState(3).permutation(array.ravel()).reshape(array.shape)
-            if type(slot.held) is np.ndarray:
-                slot.held = mixed
-            elif not write_array(slot.held, mixed):
-                slot.held = self.state.adapter.tensor(mixed)
-        return [np.asarray([len(slots)], dtype=np.int64)]
+            if holder is array:
+                array[...] = mixed
+            else:
+                write_array(holder, mixed)
+        return [np.asarray([len(kernels)], dtype=np.int64)]
 
-    def _slots(self):
-        """Where the model's convolutions keep their weights. A convolution is what the package calls one, or any layer whose
-        weight has four axes."""
-        adapter = self.state.components()
-        model = self.state.built()
+    def _kernels(self):
+        """The weights of the model's convolutions. A convolution is what the package calls one; any other parameter with four
+        axes is that of one as well."""
+        adapter, model = self.state.components(), self.state.built()
         called_one = adapter.find("convolution") if adapter.has("convolution") else ()
-        found = []
-        for layer in model.layers or layers_of(model.network) or [model.network]:
-            slot = weight_slot(layer)
-            if slot and (isinstance(layer, called_one) or np.ndim(to_array(slot.held)) == 4):
-                found.append(slot)
-        return found
+        layers = model.layers or layers_of(model.network)
+        slots = [weight_slot(layer) for layer in layers if isinstance(layer, called_one)]
+        found = [slot.held for slot in slots if slot]
+        found += [holder for holder in parameters_of(model.network) if np.ndim(to_array(holder)) == 4]
+        return list({id(holder): holder for holder in found}.values())
 
     def convolution_parameters(self, settings):
         """How many numbers a fresh convolution learns."""

@@ -114,6 +114,8 @@ GPT_FACTS = len(GPTFact)
 # Most bytes of the texts in answers: what was loaded; how a model is built or was trained.
 REPORT_BYTES = 60_000
 STRUCTURE_BYTES = 1_000
+# Weights of a model's convolutions that are looked at.
+MOST_WEIGHTS = 1_000_000
 # Most bytes of a saved model, and of the list of its files.
 SAVED_BYTES = 32_000_000
 NAMES_BYTES = 10_000

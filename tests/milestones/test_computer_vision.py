@@ -1,17 +1,20 @@
 """Milestone 2: every sample gets the verdict that it states, and even seven loops are trained inside the budget."""
 
+from dataclasses import replace
+
 import pytest
 
 from milestones import registry
 from milestones.catalog import samples
 from milestones.contract import Evaluation, Level, Measurement
 from milestones.evaluate import evaluate
+from tests.milestones.packages import sample, write
 from tests.milestones.verdicts import SEED, assert_verdict, samples_of
 
 pytestmark = pytest.mark.sandbox
 
-SAMPLES = {sample.name: sample for sample in samples_of(2)}
-MISTAKES = [sample for sample in SAMPLES.values() if sample.expected.groups]
+SAMPLES = {found.name: found for found in samples_of(2)}
+MISTAKES = [found for found in SAMPLES.values() if found.expected.groups]
 #: A whole training of the loops in a third of the time that the recipe takes: sizes as a slow machine settles on them.
 SMALL = {"joint_steps": 80, "feature_images": 10_000, "head_steps": 1_500, "test_images": 2_000}
 
@@ -40,9 +43,9 @@ def points(evaluation: Evaluation) -> dict[str, float | None]:
     return {result.key: result.points for result in evaluation.criteria}
 
 
-@pytest.mark.parametrize("sample", MISTAKES, ids=lambda sample: sample.name)
-def test_exactly_the_mistake_of_a_sample_is_named(sample, tmp_path):
-    assert_verdict(2, sample, tmp_path)
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_exactly_the_mistake_of_a_sample_is_named(mistake, tmp_path):
+    assert_verdict(2, mistake, tmp_path)
 
 
 def test_the_full_package_gets_everything_but_what_a_person_marks(evaluated):
@@ -102,3 +105,53 @@ def test_a_supplied_model_just_below_the_mark_is_told_so_and_its_convolution_act
     found = measurement(evaluated("loops_just_below"), "mnist_accuracy")
     assert 0.93 < found.value < found.high < 0.95
     assert measurement(evaluated("loops_just_below"), "convolution_trained").passed
+
+
+OWN_MODEL = """
+from tinytorch import Conv2d, Flatten, Linear, MaxPool2d, ReLU, SGD, CrossEntropyLoss, Tensor
+
+
+class Network:
+    def __init__(self):
+        self.convolution, self.relu, self.pool = Conv2d(1, 4, 5, stride=2), ReLU(), MaxPool2d(2)
+        self.flatten, self.dense = Flatten(), Linear(144, 10)
+
+    def __call__(self, x):
+        return self.dense(self.flatten(self.pool(self.relu(self.convolution(x)))))
+
+    def parameters(self):
+        return self.convolution.parameters() + self.dense.parameters()
+
+
+def build_model():
+    return Network()
+"""
+OWN_TRAIN = """
+
+def train(model, images, labels, budget):
+    optimizer, loss_fn = SGD(model.parameters(), lr=0.2), CrossEntropyLoss()
+    for start in range(0, 12_800, 64):
+        optimizer.zero_grad()
+        loss_fn(model(Tensor(images[start : start + 64])), labels[start : start + 64]).backward()
+        optimizer.step()
+"""
+COMPARISON = "# CNN against a dense network\n\nThe convolution has 104 parameters, a dense layer 784-64 has 50,240.\n"
+
+
+@pytest.mark.parametrize("train", ["", OWN_TRAIN], ids=["by the recipe", "by its own train()"])
+def test_a_students_own_network_is_trained_and_its_convolution_found(train, tmp_path):
+    files = sample("full_package", milestone=2) | {
+        "submission.py": OWN_MODEL + train,
+        "docs/compare_cnn_vs_dense.md": COMPARISON,
+        "docs/notes.md": "Bring a dense towel.",
+    }
+    asked = registry.get(2)
+    groups = tuple(group for group in asked.groups if group.key in ("mnist", "code_quality"))
+    counts = {"training_steps": 200, "test_images": 1_000}
+    result = evaluate(replace(asked, groups=groups), write(files, tmp_path), seed=SEED, counts=counts)
+    assert measurement(result, "mnist_accuracy").value > 0.8
+    moved = measurement(result, "convolution_trained")
+    assert (moved.passed, moved.evidence["weights"]) == (True, 100)
+    assert measurement(result, "comparison_report").evidence == {"documents": ["docs/compare_cnn_vs_dense.md"]}
+    shown = next(exhibit for exhibit in result.exhibits if exhibit.key == "comparison")
+    assert shown.data["paragraphs"] == [["docs/compare_cnn_vs_dense.md", COMPARISON]]
