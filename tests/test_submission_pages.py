@@ -179,7 +179,7 @@ def test_every_form_of_evidence_is_drawn_with_its_numbers_beside_it(alice, miles
         "Loss on unseen images: from 2.4 to 2.4 (n = 2, 1 not finite). Dashed line: guessing, ln 10, 2.303.",
         "Yours: from 0.5 to 4 (n = 2);",
         "2 × 3 values. The largest, 0.17, at input 0, output",
-        "Blank: 1 that are not finite.",
+        "Blank: 1 without a finite value.",
         "n = 2. Largest: core.layers, 120;",
         "W 784 × 64 50,176",
         "After “The” The cat",

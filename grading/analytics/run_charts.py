@@ -129,7 +129,7 @@ def heat_map(
         value, row, column = max(known)
         sentence += f" The largest, {value:.3g}, at {y_title.lower()} {rows[row]}, {x_title.lower()} {columns[column]}."
     if len(known) < height * width:
-        sentence += f" Blank: {height * width - len(known)} that are not finite."
+        sentence += f" Blank: {height * width - len(known)} without a finite value."
     trace = go.Heatmap(
         z=[list(line) for line in values], colorscale="Viridis", xgap=1, ygap=1, hoverongaps=False,
         colorbar={"title": {"text": label(value_title)}, "thickness": 12, "outlinewidth": 0, **NUMBERS},

@@ -225,6 +225,8 @@ def headline(measurement: Mapping[str, Any] | None) -> dict[str, str]:
         return {"figure": "—", "rest": "not measured"}
     n, low, high = (measurement.get(part) for part in ("n", "low", "high"))
     share = measurement.get("kind") in {"accuracy", "share"}
+    if measurement.get("kind") == "share" and value in (0, 1) and measurement.get("passed") is not None:
+        return {"figure": "yes" if value else "no", "rest": f"n\u00a0=\u00a0{n:,}" if n else ""}
     unit = f"\u00a0{measurement['unit']}" if measurement.get("unit") else ""
     in_words = (lambda number: percent(number, 1)) if share else (lambda number: f"{number:.4g}{unit}")
     rest = [f"{in_words(low)} to {in_words(high)}"] if low is not None and high is not None else []

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from milestones import exhibits
 from milestones.checks.outcome import check, statement
 from milestones.contract import Check, Measurement
 from milestones.lab import Lab
 from milestones.networks import Network
 from milestones.proxy import ModelFacts, Student
+from milestones.sandbox.session import StudentSide
 
 # Largest share of a model's response that an affine map may miss through float32 rounding, with room to spare. A ReLU
 # network with one hidden layer misses it by 0.1 to 1, a linear one by about 1e-6.
@@ -107,6 +112,7 @@ def parameters_of(network: Network) -> Check:
         facts = student.build(network)
         expected = network.parameter_count
         right = facts.parameter_count == expected if not facts.own_model else facts.parameter_count > 0
+        _exhibit_parameters(student, lab)
         wanted = f", expected {expected:,} in the standard network" if not facts.own_model and not right else ""
         return statement(
             "parameters_found",
@@ -121,3 +127,18 @@ def parameters_of(network: Network) -> Check:
         )
 
     return parameters_found
+
+
+def _exhibit_parameters(student: Student, lab: Lab) -> None:
+    """The table of the model's parameters, by layer. It is for people, so a model that can't show them loses nothing by it."""
+    with contextlib.suppress(StudentSide):
+        shapes = student.parameter_shapes()
+        rows = [[layer, " × ".join(map(str, shape)), math.prod(shape)] for layer, shape in shapes]
+        lab.exhibit(
+            exhibits.table(
+                "model_parameters",
+                "Which parameters does the model have?",
+                ("Layer", "Shape", "Numbers"),
+                [*rows, ["all", "", sum(row[2] for row in rows)]],
+            )
+        )

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from milestones import exhibits
 from milestones.checks.outcome import check, not_run
-from milestones.contract import Group, Measurement, Status
+from milestones.contract import Check, Group, Measurement, Status
 from milestones.lab import Lab
 from milestones.source import Finding, Source, Structure
 
@@ -62,13 +62,13 @@ def code_quality(source: Source, lab: Lab) -> list[Measurement]:
 code_quality = replace(code_quality, also=tuple(TITLES))
 
 
-def quality_group(cpu_seconds: float = 20) -> Group:
-    """The group that a milestone adds to have the quality of the code judged."""
+def quality_group(*more: Check, title: str = "Code quality", cpu_seconds: float = 20) -> Group:
+    """The group that a milestone adds to have the quality of the code judged, with what else reads files and runs none."""
     return Group(
         key="code_quality",
-        title="Code quality",
+        title=title,
         cpu_seconds=cpu_seconds,
-        checks=(code_quality,),
+        checks=(code_quality, *more),
         executes_student_code=False,
     )
 

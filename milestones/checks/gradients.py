@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from milestones import reference
+from milestones import exhibits, reference
 from milestones.checks.outcome import cases, check, information, sentence_of
 from milestones.contract import Measurement
 from milestones.lab import Comparison, Lab, compare, constant_factor
@@ -23,6 +25,7 @@ def dense_gradient(student: Student, lab: Lab) -> Measurement:
     # Weights may be stored (out, in); then so is their gradient. A square one does not show which, so it comes second.
     turned = False
     factors: dict[str, list[float]] = {}
+    errors: dict[str, np.ndarray] = {}
     for items, inputs, outputs in ((4, 5, 3), (8, 6, 6)):
         x, weight = random.normal(size=(items, inputs)), random.normal(size=(inputs, outputs))
         bias, upstream = random.normal(size=outputs), random.normal(size=(items, outputs))
@@ -38,6 +41,7 @@ def dense_gradient(student: Student, lab: Lab) -> Measurement:
                 )
             raise
         expected = reference.dense_gradients(x, weight, upstream)
+        errors = {}  # of this case alone: arrays of two cases have two widths
         for name, given, truth in zip(("inputs", "weight", "bias"), answers, expected, strict=True):
             if given.size == 0:
                 missing.add(name)
@@ -50,6 +54,7 @@ def dense_gradient(student: Student, lab: Lab) -> Measurement:
                 unsummed.append(_is_unsummed(answer, upstream, truth))
                 comparison = compare(answer.reshape(truth.shape), truth) if answer.size == truth.size else comparison
             comparisons.append((f"gradient of the {name}, batch {items}", comparison))
+            errors[name] = _relative_error(answer, truth)
             if comparison.same_shape and not comparison.equal:
                 factors.setdefault(name, []).append(constant_factor(answer, truth))
     if not comparisons:
@@ -59,6 +64,8 @@ def dense_gradient(student: Student, lab: Lab) -> Measurement:
             "Forward only: no gradient arrived.",
             evidence={"forward_only": True},
         )
+    if not all(comparison.equal for _, comparison in comparisons):
+        _exhibit(lab, errors)
     return cases(
         "dense_gradient",
         dense_gradient.title,
@@ -69,6 +76,31 @@ def dense_gradient(student: Student, lab: Lab) -> Measurement:
             "factors": {name: values[0] for name, values in factors.items() if _agree(values)},
         },
     )
+
+
+def _relative_error(answer: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """|answer − truth| relative to the largest |truth|; NaN throughout where the shapes differ: nothing can be compared."""
+    if answer.shape != truth.shape:
+        return np.full(truth.shape, np.nan)
+    return np.abs(answer.astype(np.float64) - truth) / np.abs(truth).max()
+
+
+def _exhibit(lab: Lab, errors: Mapping[str, np.ndarray]) -> None:
+    """Where the gradients of the weight and, below it, of the bias are wrong, in the last case that was tried."""
+    rows = {f"weight, input {index}": row for index, row in enumerate(errors.get("weight", ()))}
+    rows |= {"bias": errors["bias"]} if "bias" in errors else {}
+    if rows:
+        lab.exhibit(
+            exhibits.heat_map(
+                "dense_gradient_error",
+                "Where is the gradient of the dense layer wrong?",
+                np.array(list(rows.values())),
+                x_title="Output",
+                y_title="Parameter",
+                value_title="Relative error",
+                y_labels=list(rows),
+            )
+        )
 
 
 def _is_unsummed(answer: np.ndarray, upstream: np.ndarray, truth: np.ndarray) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,10 @@ from milestones.networks import Network
 from milestones.proxy.connection import DONE, Connection, one_line, text_of
 from milestones.sandbox.answers import Expected
 from milestones.sandbox.protocol import array_to_text
-from milestones.student.operations import FACTS, STRUCTURE_BYTES, Fact, Operation
+from milestones.student.operations import FACTS, REPORT_BYTES, STRUCTURE_BYTES, Fact, Operation
+
+MOST_PARAMETERS = 500
+_PARAMETER = re.compile(r"^([^\t]{1,80})\t(\d{1,9}(?: × \d{1,9}){0,7})$")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,12 @@ class ModelQuestions(Connection):
             used_sequential=bool(facts[Fact.USED_SEQUENTIAL] == 1),
             structure=one_line(array_to_text(structure, STRUCTURE_BYTES)),
         )
+
+    def parameter_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
+        """(class of the layer, shape) of each parameter of the built model: for people to read, never scored."""
+        (text,) = self._question(Operation.PARAMETER_SHAPES, {}, [], [text_of(REPORT_BYTES)])
+        lines = map(_PARAMETER.match, array_to_text(text, REPORT_BYTES).splitlines())
+        return [(found[1], tuple(map(int, found[2].split(" × ")))) for found in lines if found][:MOST_PARAMETERS]
 
     def logits(
         self,

@@ -7,7 +7,7 @@ import numpy as np
 
 from milestones.sandbox import protocol
 from milestones.student.components import make
-from milestones.student.operations import FACTS, INPUT_SHAPES, STRUCTURE_BYTES, Fact, Fault, Operation
+from milestones.student.operations import FACTS, INPUT_SHAPES, REPORT_BYTES, STRUCTURE_BYTES, Fact, Fault, Operation
 from milestones.student.state import Desk
 from milestones.student.values import StudentFault, layers_of, parameters_of, to_array
 
@@ -77,7 +77,11 @@ class Model:
 class Models(Desk):
     """Questions about the model under assessment."""
 
-    operations = {Operation.BUILD: "build", Operation.LOGITS: "logits"}
+    operations = {
+        Operation.BUILD: "build",
+        Operation.LOGITS: "logits",
+        Operation.PARAMETER_SHAPES: "parameter_shapes",
+    }
 
     def build(self, settings):
         """Build the model, and say what it is."""
@@ -99,6 +103,17 @@ class Models(Desk):
         facts[Fact.USED_SEQUENTIAL] = model.used_sequential
         names = " -> ".join(type(layer).__name__ for layer in layers) or type(model.network).__name__
         return [facts, protocol.text_to_array(names)[:STRUCTURE_BYTES]]
+
+    def parameter_shapes(self, settings):
+        """The class of each layer with the shapes of its parameters; what belongs to no layer stands under the network."""
+        network = self.state.built().network
+        lines, listed = [], set()
+        for layer in [*layers_of(network), network]:
+            for holder in parameters_of(layer):
+                if id(holder) not in listed:
+                    listed.add(id(holder))
+                    lines.append(f"{type(layer).__name__}\t{' × '.join(map(str, to_array(holder).shape)) or '1'}")
+        return [protocol.text_to_array("\n".join(lines))[:REPORT_BYTES]]
 
     def _model(self, settings):
         """(the model to assess, whether its weights were supplied).

@@ -26,6 +26,7 @@ class Operation(enum.IntEnum):
     SHUFFLE_CONVOLUTIONS = 14  # -; - -> number of convolutions whose weights were put into another order
     CONVOLUTION_SPEED = 15  # convolution, side; - -> CPU seconds per multiply-add: theirs, loops, one matrix product
     CONVOLUTION_PARAMETERS = 16  # convolution; - -> how many numbers it learns
+    PARAMETER_SHAPES = 17  # -; - -> layer and shape of each parameter of the model, as text lines
     LOSS = 20  # which, form of the targets; predictions, targets -> value, gradient (empty: none), why there is none
     OPTIMIZE = 21  # which, its settings; for each parameter its start and its gradients -> for each parameter its path
     # -; inputs, weight, bias, upstream -> the weight's gradients (empty: none), how they are cleared

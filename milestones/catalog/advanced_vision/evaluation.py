@@ -2,7 +2,7 @@
 
 from milestones.checks.accuracy import cifar10_accuracy_of
 from milestones.checks.analysis import systems_analysis
-from milestones.checks.code_quality import code_quality
+from milestones.checks.code_quality import quality_group
 from milestones.checks.deployment import bad_inputs_of, inference_of, optimisations_of, save_and_load_of
 from milestones.checks.efficiency import (
     batch_scaling,
@@ -72,11 +72,5 @@ GROUPS = (
         checks=(systems_analysis,),
         executes_student_code=False,
     ),
-    Group(
-        key="code_quality",
-        title="Code quality",
-        cpu_seconds=20,
-        checks=(code_quality,),
-        executes_student_code=False,
-    ),
+    quality_group(),
 )

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from milestones.checks.code_quality import code_quality
+from milestones.checks.code_quality import quality_group
 from milestones.checks.features import FeatureRecipe, convolution_accuracy_of
 from milestones.checks.gradients import dense_gradient
 from milestones.checks.loading import package_import
@@ -95,11 +95,5 @@ GROUPS = (
         ),
     ),
     Group(key="mnist", title="MNIST", cpu_seconds=150, checks=(convolution_accuracy_of(RECIPE),)),
-    Group(
-        key="code_quality",
-        title="Code quality and report",
-        cpu_seconds=20,
-        checks=(code_quality, comparison_report),
-        executes_student_code=False,
-    ),
+    quality_group(comparison_report, title="Code quality and report"),
 )

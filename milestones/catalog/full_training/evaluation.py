@@ -1,6 +1,6 @@
 """Milestone 3, full training: what the student's code is asked, in which groups, with which budgets."""
 
-from milestones.checks.code_quality import code_quality
+from milestones.checks.code_quality import quality_group
 from milestones.checks.convergence import cifar10_convergence_of
 from milestones.checks.loading import package_import
 from milestones.checks.losses import (
@@ -67,11 +67,5 @@ GROUPS = (
         checks=(trainer_pass, checkpoint_reload, data_loader),
     ),
     Group(key="cifar10", title="CIFAR-10", cpu_seconds=150, checks=(cifar10_convergence_of(RECIPE),)),
-    Group(
-        key="code_quality",
-        title="Code quality",
-        cpu_seconds=20,
-        checks=(code_quality,),
-        executes_student_code=False,
-    ),
+    quality_group(),
 )

@@ -12,7 +12,7 @@ from milestones.checks.attention import (
     positions_added,
     positions_matter,
 )
-from milestones.checks.code_quality import code_quality
+from milestones.checks.code_quality import quality_group
 from milestones.checks.gradients import dense_gradient
 from milestones.checks.layers import dense_forward, network_composition, relu_forward, softmax_forward
 from milestones.checks.loading import package_import
@@ -58,11 +58,5 @@ GROUPS = (
         checks=(component_reuse,),
         executes_student_code=False,
     ),
-    Group(
-        key="code_quality",
-        title="Code quality",
-        cpu_seconds=20,
-        checks=(code_quality,),
-        executes_student_code=False,
-    ),
+    quality_group(),
 )
