@@ -6,9 +6,9 @@ import pytest
 
 from milestones import registry
 from milestones.catalog import samples
-from milestones.contract import Evaluation, Level, Measurement
+from milestones.contract import Evaluation, Level, Measurement, Status
 from milestones.evaluate import evaluate
-from tests.milestones.packages import sample, write
+from tests.milestones.packages import changed, sample, write
 from tests.milestones.verdicts import SEED, assert_verdict, samples_of
 
 pytestmark = pytest.mark.sandbox
@@ -155,3 +155,40 @@ def test_a_students_own_network_is_trained_and_its_convolution_found(train, tmp_
     assert measurement(result, "comparison_report").evidence == {"documents": ["docs/compare_cnn_vs_dense.md"]}
     shown = next(exhibit for exhibit in result.exhibits if exhibit.key == "comparison")
     assert shown.data["paragraphs"] == [["docs/compare_cnn_vs_dense.md", COMPARISON]]
+
+
+def test_a_network_that_does_not_go_backward_gets_its_accuracy_and_misses_the_benchmark(tmp_path):
+    files = changed(
+        sample("full_package", milestone=2),
+        "tinytorch/core/spatial.py",
+        ("        weight = self.inputs[1].data\n        count", '        raise RuntimeError("not yet")\n        count'),
+    )
+    counts = {"feature_images": 2_000, "head_steps": 400, "test_images": 1_000}
+    asked = registry.get(2)
+    groups = tuple(group for group in asked.groups if group.key in ("convolution", "mnist"))
+    result = evaluate(
+        replace(asked, groups=groups), write(files, tmp_path), seed=SEED, counts=counts, benchmark_mark=0.5
+    )
+    assert measurement(result, "mnist_accuracy").value > 0.8
+    assert result.benchmark_met is False
+    assert (
+        "could not be trained: your code raised: RuntimeError: not yet"
+        in measurement(result, "convolution_trained").message
+    )
+
+
+def test_a_training_that_is_not_reached_says_that_the_convolution_was_not_trained(tmp_path):
+    files = changed(
+        sample("full_package", milestone=2),
+        "tinytorch/core/spatial.py",
+        (
+            "        return apply(ConvolveOperation",
+            "        import os; os._exit(3)\n        return apply(ConvolveOperation",
+        ),
+    )
+    asked = registry.get(2)
+    groups = tuple(group for group in asked.groups if group.key == "mnist")
+    result = evaluate(replace(asked, groups=groups), write(files, tmp_path), seed=SEED)
+    assert measurement(result, "convolution_trained").status is Status.NOT_RUN
+    assert measurement(result, "mnist_accuracy").value is None
+    assert result.benchmark_met is False
