@@ -120,7 +120,7 @@ def get_student(user: Person, course: Course, enrollment_id: int) -> Enrollment:
 
 def milestones_for(user: Person, course: Course) -> QuerySet[CourseMilestone]:
     """The milestones of ``course``, for everybody in it."""
-    rows = CourseMilestone.objects.filter(course=course).select_related("course")
+    rows = CourseMilestone.objects.filter(course=course).select_related("course", "rubric")
     return rows if _sees_all(user) else rows.filter(_enrolled(user, "course"))
 
 

@@ -16,9 +16,18 @@ from collections.abc import Mapping
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
-from grading.models import BenchmarkDecision, CriterionScore, Evaluation, MilestoneResult, Override, Review
+from grading import rubrics
+from grading.models import (
+    BenchmarkDecision,
+    CriterionScore,
+    Evaluation,
+    MilestoneResult,
+    Override,
+    Review,
+    RubricVersion,
+)
 from milestones import registry
-from milestones.rubric import BY_A_PERSON, INSIDE_THE_INTERVAL
+from milestones.rubric import BY_A_PERSON, INSIDE_THE_INTERVAL, is_open_question
 
 State = Evaluation.State
 REASONS: Mapping[str, str] = {
@@ -33,7 +42,9 @@ PLATFORM_FAILURE = "platform_failure"
 
 def _settled_otherwise() -> list[str]:
     """The reasons of a stored run that other columns say as well; whatever is not among them is a flag."""
-    titles = {criterion.title for milestone in registry.catalog() for criterion in milestone.rubric.criteria}
+    stated = [milestone.rubric for milestone in registry.catalog()]
+    stated += map(rubrics.read, RubricVersion.objects.exclude(by=None).values_list("toml", flat=True))
+    titles = {criterion.title for rubric in stated for criterion in rubric.criteria}
     return [PLATFORM_FAILURE, INSIDE_THE_INTERVAL, *(BY_A_PERSON.format(title=title) for title in sorted(titles))]
 
 
@@ -83,8 +94,8 @@ def sentences_of(item: Evaluation) -> list[str]:
         first_line = item.log.partition("\n")[0][:200]
         said.append(f"The platform failed {item.tries} times: {first_line or 'no reason was kept'}".rstrip("."))
     if item.flagged:
-        known = set(_settled_otherwise())
-        said += [_sentence(reason) for reason in item.needs_human if reason not in known]
+        flags = (reason for reason in item.needs_human if reason != PLATFORM_FAILURE and not is_open_question(reason))
+        said += map(_sentence, flags)
     if item.benchmark:
         interval = ""
         if item.accuracy is not None and item.accuracy_low is not None and item.accuracy_high is not None:

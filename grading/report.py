@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from grading import exhibits
+from grading import exhibits, rubrics
 from grading.analytics.charts import Chart
 from grading.models import BenchmarkDecision, CourseMilestone, CriterionScore, Evaluation, Override
 from grading.pipeline import results
 from grading.standing import word_for
-from milestones import registry
 from milestones.contract import Criterion, Level, Rubric
 
 Found = Mapping[str, Any]
@@ -78,19 +77,18 @@ class Report:
 
 def report_of(evaluation: Evaluation, course_milestone: CourseMilestone) -> Report:
     """The report of a scored ``evaluation``; load criteria with overrides, decisions and evidence beforehand."""
-    rubric = registry.get(course_milestone.milestone).rubric
+    rubric = rubrics.rubric_of(course_milestone)
     attempt = results.judge(evaluation.submission, evaluation, course_milestone)
     by_key = {found["key"]: found for found in evaluation.measurements}
     stated = {criterion.key: criterion for criterion in rubric.criteria}
     criteria = tuple(_criterion(score, stated.get(score.key), by_key) for score in evaluation.criteria.all())
     used = {found["key"] for criterion in criteria for found in criterion.measurements}
-    mark = rubric.benchmark.mark if course_milestone.benchmark_mark is None else course_milestone.benchmark_mark
     return Report(
         evaluation=evaluation,
         rubric=rubric,
         attempt=attempt,
         level=Level.of(attempt.score / 100).value,
-        mark=mark,
+        mark=rubrics.mark_of(course_milestone),
         criteria=criteria,
         other_measurements=tuple(found for found in evaluation.measurements if found["key"] not in used),
         diagnoses=tuple(each for each in evaluation.diagnoses if not each.get("symptom")),

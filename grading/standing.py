@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
+from grading import rubrics
 from grading.models import CourseMilestone, Evaluation, MilestoneResult
-from milestones import registry
 from milestones.contract import Level, Rubric
 
 
@@ -112,7 +112,7 @@ def standings(
         found.append(
             Standing(
                 course_milestone=course_milestone,
-                rubric=registry.get(course_milestone.milestone).rubric,
+                rubric=rubrics.rubric_of(course_milestone),
                 result=result,
                 latest=newest,
                 state=state,

@@ -283,11 +283,7 @@ class _Run:
         scored = rubric.score(stated, self.measurements, mark=mark)
         used = self.lab.used.values()
         reasons = [words for m in self.measurements for name, words in HUMAN_REASONS.items() if m.evidence.get(name)]
-        if scored.benchmark_met is None:
-            reasons.append(rubric.INSIDE_THE_INTERVAL)
-        reasons += [
-            rubric.BY_A_PERSON.format(title=result.title) for result in scored.criteria if result.points is None
-        ]
+        reasons += rubric.open_questions(scored)
         return Evaluation(
             milestone=stated.slug,
             number=stated.number,

@@ -8,12 +8,17 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import itertools
+import json
+import math
 import os
 import re
 import sys
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from milestones.contract import Benchmark, Criterion, Group, Milestone, Rubric
 
@@ -87,6 +92,9 @@ def read_rubric(stated: dict) -> Rubric:
         raise ValueError(f"the criteria add up to {total:g} percent, not to 100")
     if len({criterion.key for criterion in criteria}) != len(criteria):
         raise ValueError("two criteria have the same key")
+    benchmark = Benchmark(**stated["benchmark"])
+    if not all(math.isfinite(number) for number in (benchmark.mark, *benchmark.requires.values())):
+        raise ValueError("the benchmark: a mark is a finite number")
     slug = stated["slug"]
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug):
         raise ValueError(f"the slug {slug!r} is not lower-case words joined by hyphens")
@@ -98,31 +106,88 @@ def read_rubric(stated: dict) -> Rubric:
         module=str(stated["module"]),
         weight=float(stated["weight"]),
         badge=stated["badge"],
-        benchmark=Benchmark(**stated["benchmark"]),
+        benchmark=benchmark,
         criteria=criteria,
         texts=stated.get("texts", {}),
     )
 
 
 def _criterion(table: dict) -> Criterion:
-    measure = table["measure"]
+    measure, named = table["measure"], table["title"]
     if measure not in MEASURES:
-        raise ValueError(f"criterion {table['key']}: measure must be one of {', '.join(sorted(MEASURES))}")
+        raise ValueError(f"criterion {named}: measure must be one of {', '.join(sorted(MEASURES))}")
+    percent = float(table["percent"])
+    if not 0 < percent <= 100:
+        raise ValueError(f"criterion {named}: a weight is a number above 0, at most 100")
     measurements = {key: float(weight) for key, weight in table.get("measurements", {}).items()}
     anchors = tuple((float(x), float(y)) for x, y in table.get("anchors", ()))
     if measure != "human" and not measurements:
-        raise ValueError(f"criterion {table['key']}: no measurements")
-    if measure == "anchors" and (len(anchors) < 2 or len(measurements) != 1 or list(anchors) != sorted(set(anchors))):
-        raise ValueError(f"criterion {table['key']}: needs one measurement and rising anchors")
+        raise ValueError(f"criterion {named}: no measurements")
+    weights = measurements.values()
+    if not all(0 <= weight < math.inf for weight in weights) or (measurements and not sum(weights)):
+        raise ValueError(f"criterion {named}: the checks' weights are numbers from 0, and not all of them 0")
+    if measure == "anchors" and not (len(measurements) == 1 and _rise(anchors)):
+        raise ValueError(
+            f"criterion {named}: needs one measurement and rising anchors: two or more, each measured value above the one "
+            "before, no share below the one before, shares from 0 to 100 %"
+        )
     return Criterion(
         key=table["key"],
         title=table["title"],
-        percent=float(table["percent"]),
+        percent=percent,
         measure=measure,
         measurements=measurements,
         anchors=anchors,
         texts={"description": table.get("description", "")},
     )
+
+
+def _rise(anchors: tuple[tuple[float, float], ...]) -> bool:
+    """Whether more is never worth less; written so that NaN is refused as well."""
+    steps = itertools.pairwise(anchors)
+    return (
+        len(anchors) >= 2
+        and all(math.isfinite(x) and 0 <= share <= 1 for x, share in anchors)
+        and all(x0 < x1 and share0 <= share1 for (x0, share0), (x1, share1) in steps)
+    )
+
+
+def rubric_text(rubric: Rubric) -> str:
+    """``rubric`` as the text of a ``rubric.toml``; :func:`read_rubric` makes the same of it again."""
+    lines = [
+        *_lines(rubric, ("number", "slug", "title", "capability", "module", "weight", "badge")),
+        "\n[benchmark]",
+        *_lines(rubric.benchmark, ("measurement", "mark", "title", "requires")),
+    ]
+    for criterion in rubric.criteria:
+        lines += ["\n[[criteria]]", *_lines(criterion, ("key", "title", "percent", "measure"))]
+        lines.append(f"description = {_toml(criterion.texts.get('description', ''))}")
+        if criterion.anchors:
+            lines.append(f"anchors = {_toml(criterion.anchors)}")
+        if criterion.measurements:
+            lines += ["\n[criteria.measurements]", *_pairs(criterion.measurements)]
+    if rubric.texts:
+        lines += ["\n[texts]", *_pairs(rubric.texts)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(source: object, names: Sequence[str]) -> list[str]:
+    return _pairs({name: getattr(source, name) for name in names})
+
+
+def _pairs(values: Mapping[str, Any]) -> list[str]:
+    return [f"{_toml(key)} = {_toml(value)}" for key, value in values.items()]
+
+
+def _toml(value: Any) -> str:
+    """A key or a value in TOML: strings as JSON writes them, which TOML reads (but for U+007F)."""
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(_pairs(value))} }}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_toml(part) for part in value)}]"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _module(folder: Path) -> ModuleType:

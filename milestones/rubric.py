@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from milestones.contract import Benchmark, Criterion, CriterionResult, Level, Measurement, Rubric, Status
 
 #: Why a person must look at a result, where its points leave something open.
 INSIDE_THE_INTERVAL = "the benchmark's mark lies inside the interval of the measured accuracy"
 BY_A_PERSON = "{title} is marked by a person"
+_BY_A_PERSON = re.compile(BY_A_PERSON.format(title=".+"), re.DOTALL)
+
+
+class Measured(Protocol):
+    """The part of a measurement that points come from; a whole :class:`Measurement` has it."""
+
+    @property
+    def value(self) -> float | None: ...
+
+    @property
+    def n(self) -> int | None: ...
+
+    @property
+    def high(self) -> float | None: ...
+
+
+class Figure(NamedTuple):
+    """That part alone, for whoever scores many thousands of stored measurements at once."""
+
+    value: float | None
+    n: int | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +69,24 @@ def total_of(points: Sequence[tuple[float | None, float]]) -> tuple[float, float
     return (round(100 * sum(value for value, _ in marked) / reachable, 2) if reachable else 0.0), 100.0
 
 
+def open_questions(scored: Score) -> list[str]:
+    """Why a person must look at a score, where its points leave something open."""
+    inside = [INSIDE_THE_INTERVAL] if scored.benchmark_met is None else []
+    return inside + [BY_A_PERSON.format(title=result.title) for result in scored.criteria if result.points is None]
+
+
+def is_open_question(reason: str) -> bool:
+    """Whether ``reason`` is one of :func:`open_questions`, by whatever rubric."""
+    return reason == INSIDE_THE_INTERVAL or _BY_A_PERSON.fullmatch(reason) is not None
+
+
+def nothing_measured(rubric: Rubric, sentence: str) -> tuple[CriterionResult, ...]:
+    """The criteria of an upload in which nothing can be measured: 0 each, also where a person would mark, and why."""
+    return tuple(_result(criterion, 0.0, sentence) for criterion in rubric.criteria)
+
+
 def benchmark_met(
-    benchmark: Benchmark, measurements: Mapping[str, Measurement], *, mark: float | None = None
+    benchmark: Benchmark, measurements: Mapping[str, Measured], *, mark: float | None = None
 ) -> bool | None:
     """True at or above the mark; None where only the interval reaches it and a person decides; otherwise False. False, too,
     where something else that the benchmark requires does not hold."""
@@ -71,21 +111,40 @@ def interpolate(anchors: Sequence[tuple[float, float]], value: float) -> float:
     return anchors[-1][1]
 
 
-def _score_criterion(criterion: Criterion, measurements: Mapping[str, Measurement]) -> CriterionResult:
+def points_of(criterion: Criterion, measurements: Mapping[str, Measured]) -> float | None:
+    """The points of one criterion without their explanation, rounded to two places; None: a person marks it."""
+    return _points(criterion, _share(criterion, measurements))
+
+
+def _share(criterion: Criterion, measurements: Mapping[str, Measured]) -> float | None:
     if criterion.measure == "human":
-        return _result(criterion, None, "Not yet marked; a person marks this.")
+        return None
     if criterion.measure == "anchors":
         (key,) = criterion.measurements
         measurement = measurements.get(key)
         if measurement is None or measurement.value is None:
-            return _result(criterion, 0.0, measurement.message if measurement else "Not measured.")
-        return _result(criterion, interpolate(criterion.anchors, measurement.value), measurement.message)
+            return 0.0
+        return interpolate(criterion.anchors, measurement.value)
     total = sum(criterion.measurements.values())
-    share = sum(weight * _value(measurements.get(key)) for key, weight in criterion.measurements.items()) / total
-    return _result(criterion, share, _explain_share(criterion, measurements))
+    return sum(weight * _value(measurements.get(key)) for key, weight in criterion.measurements.items()) / total
 
 
-def _value(measurement: Measurement | None) -> float:
+def _points(criterion: Criterion, share: float | None) -> float | None:
+    return None if share is None else round(share * criterion.percent, 2)
+
+
+def _score_criterion(criterion: Criterion, measurements: Mapping[str, Measurement]) -> CriterionResult:
+    if criterion.measure == "human":
+        explanation = "Not yet marked; a person marks this."
+    elif criterion.measure == "anchors":
+        (key,) = criterion.measurements
+        explanation = measurements[key].message if key in measurements else "Not measured."
+    else:
+        explanation = _explain_share(criterion, measurements)
+    return _result(criterion, _share(criterion, measurements), explanation)
+
+
+def _value(measurement: Measured | None) -> float:
     return 0.0 if measurement is None or measurement.value is None else min(max(measurement.value, 0.0), 1.0)
 
 
@@ -121,7 +180,7 @@ def _result(criterion: Criterion, share: float | None, explanation: str) -> Crit
     return CriterionResult(
         key=criterion.key,
         title=criterion.title,
-        points=None if share is None else round(share * criterion.percent, 2),
+        points=_points(criterion, share),
         maximum=criterion.percent,
         level=None if share is None else Level.of(share),
         explanation=explanation,

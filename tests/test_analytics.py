@@ -11,6 +11,7 @@ from django.utils import timezone
 from grading.analytics import charts, early_warning, queries, run_charts
 from grading.analytics.overview import class_overview
 from grading.models import Course, CourseMilestone, Enrollment, MilestoneResult, Person
+from grading.rubrics import rubric_of
 from milestones import registry
 
 pytestmark = pytest.mark.django_db
@@ -145,7 +146,11 @@ def test_every_question_has_a_function_and_every_function_a_question():
 
 
 def test_a_warning_says_why_on_what_evidence_and_what_the_guide_advises(small_class, course):
-    first, second = early_warning.warnings(course=course.pk, practice_data=False)
+    first, second = early_warning.warnings(
+        course=course.pk,
+        rubrics={each.milestone: rubric_of(each) for each in course.milestones.all()},
+        practice_data=False,
+    )
     assert first.name == "Dua"
     assert first.reasons == ("Milestone 1 not completed", "score below 70", "benchmark not met (85 % on MNIST)")
     assert first.evidence == (

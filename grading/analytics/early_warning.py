@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from grading.analytics.queries import NeedsHelpRow, needs_help
-from milestones import registry
+from milestones.contract import Rubric
 
 #: The guide's interventions, "Early Warning System", by milestone; later milestones have none of their own there.
 INTERVENTIONS: Mapping[str, str] = {
@@ -35,14 +35,18 @@ class Warning:
     advice: str
 
 
-def warnings(*, course: int, practice_data: bool, threshold: float = DEFAULT_THRESHOLD) -> tuple[Warning, ...]:
-    """The students of ``course`` (an id) who need help, earliest milestone first; one entry per student and milestone."""
+def warnings(
+    *, course: int, rubrics: Mapping[str, Rubric], practice_data: bool, threshold: float = DEFAULT_THRESHOLD
+) -> tuple[Warning, ...]:
+    """The students of ``course`` (an id) who need help, earliest milestone first; one entry per student and milestone.
+
+    ``rubrics`` are those in force, by slug.
+    """
     rows = needs_help(course=course, threshold=threshold, practice_data=practice_data)
-    return tuple(_warning(row, threshold=threshold) for row in rows)
+    return tuple(_warning(row, rubrics[row.slug], threshold=threshold) for row in rows)
 
 
-def _warning(row: NeedsHelpRow, *, threshold: float) -> Warning:
-    rubric = registry.get(row.slug).rubric
+def _warning(row: NeedsHelpRow, rubric: Rubric, *, threshold: float) -> Warning:
     reasons = []
     if not row.completed:
         reasons.append(f"Milestone {row.number} not completed")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from grading import rubrics
 from grading.analytics import charts, early_warning, queries
 from grading.models import Course, CourseMilestone
-from milestones import registry
 
 #: Data sets that the benchmarks name, for the question above the accuracy chart.
 SUBJECTS = (("mnist", "MNIST"), ("cifar", "CIFAR-10"))
@@ -39,7 +39,8 @@ def class_overview(
     if practice_data is None:
         practice_data = kinds.real_data == 0 and kinds.practice_data > 0
     rows = queries.completion(course=course.pk, practice_data=practice_data)
-    titles = {row.slug: registry.get(row.slug).rubric.title for row in rows}
+    asked = {each.milestone: rubrics.rubric_of(each) for each in course_milestones}
+    titles = {slug: rubric.title for slug, rubric in asked.items()}
     begun = [row.slug for row in rows if row.submitted]
     slug = chosen if chosen in titles else (begun or list(titles) or [""])[-1 if begun else 0]
     milestone = next((each for each in course_milestones if each.milestone == slug), None)
@@ -49,7 +50,7 @@ def class_overview(
         chosen=milestone,
         chosen_row=next((row for row in rows if row.slug == slug), None),
         charts=_charts(rows, titles, milestone, practice_data=practice_data),
-        warnings=early_warning.warnings(course=course.pk, practice_data=practice_data),
+        warnings=early_warning.warnings(course=course.pk, rubrics=asked, practice_data=practice_data),
         practice_data=practice_data,
         kinds=kinds,
     )
@@ -65,7 +66,7 @@ def _charts(
     drawn = [charts.completion(rows, titles=titles)]
     if milestone is None:
         return tuple(drawn)
-    rubric = registry.get(milestone.milestone).rubric
+    rubric = rubrics.rubric_of(milestone)
     drawn.append(
         charts.score_distribution(
             queries.scores(course_milestone=milestone.pk, practice_data=practice_data),
@@ -75,12 +76,11 @@ def _charts(
     )
     subject = next((name for mark, name in SUBJECTS if mark in rubric.benchmark.measurement.lower()), None)
     if subject:
-        mark = rubric.benchmark.mark if milestone.benchmark_mark is None else milestone.benchmark_mark
         drawn.append(
             charts.accuracy_distribution(
                 queries.accuracies(course_milestone=milestone.pk, practice_data=practice_data),
                 subject=subject,
-                mark=mark,
+                mark=rubrics.mark_of(milestone),
                 named=rubric.texts.get("accuracy_bands", ()),
             )
         )

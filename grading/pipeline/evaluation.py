@@ -27,11 +27,13 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from grading import rubrics
 from grading.models import Evaluation
 from grading.pipeline import dispatch, scoring
 from grading.pipeline.dispatch import Claim, ClaimLost
-from milestones import contract, registry
+from milestones import contract
 from milestones.evaluate import evaluate
+from milestones.rubric import nothing_measured
 
 log = structlog.get_logger(__name__)
 
@@ -52,8 +54,9 @@ def run(claim: Claim) -> None:
     with its own database connection renews the lease meanwhile.
     """
     evaluation = Evaluation.objects.select_related(
-        "submission__course_milestone__course", "submission__student__person"
+        "submission__course_milestone__course", "submission__course_milestone__rubric", "submission__student__person"
     ).get(pk=claim.evaluation_id)
+    asked = rubrics.in_force(evaluation.submission.course_milestone)
     logger = log.bind(evaluation=evaluation.pk, tries=evaluation.tries)
     logger.info("evaluation_started")
     heartbeat = Heartbeat(claim)
@@ -61,7 +64,13 @@ def run(claim: Claim) -> None:
         with stopping_politely():
             with heartbeat:
                 result = _carry_out(evaluation, heartbeat)
-            _publish(claim, result, phases=heartbeat.phases(), **_rubric_of(evaluation))
+            _publish(
+                claim,
+                result,
+                phases=heartbeat.phases(),
+                benchmark_measurement=asked.rubric.benchmark.measurement,
+                scored_by=asked,
+            )
     except ClaimLost:
         logger.warning("claim_lost")
     except WorkerStops:
@@ -106,7 +115,7 @@ def _carry_out(evaluation: Evaluation, heartbeat: Heartbeat) -> contract.Evaluat
     with _named_file(submission.path, submission.original_name) as path:
         try:
             return evaluate(
-                submission.course_milestone.milestone,
+                rubrics.milestone_of(submission.course_milestone),
                 path,
                 seed=evaluation.seed,
                 datasets=settings.DATASETS_DIR,
@@ -125,17 +134,9 @@ def identity_of(person_id: int) -> bytes:
     return hmac.new(settings.SECRET_KEY.encode(), f"student:{person_id}".encode(), hashlib.sha256).digest()
 
 
-def _rubric_of(evaluation: Evaluation) -> dict[str, str]:
-    milestone = registry.get(evaluation.submission.course_milestone.milestone)
-    return {
-        "benchmark_measurement": milestone.rubric.benchmark.measurement,
-        "rubric_toml": (milestone.folder / "rubric.toml").read_text(encoding="utf-8"),
-    }
-
-
 def unusable_result(evaluation: Evaluation, sentence: str, *, wall_seconds: float) -> contract.Evaluation:
     """The result of an upload in which nothing can be evaluated: 0 everywhere, and the sentence that says why."""
-    rubric = registry.get(evaluation.submission.course_milestone.milestone).rubric
+    rubric = rubrics.rubric_of(evaluation.submission.course_milestone)
     return contract.Evaluation(
         milestone=rubric.slug,
         number=rubric.number,
@@ -144,17 +145,7 @@ def unusable_result(evaluation: Evaluation, sentence: str, *, wall_seconds: floa
         level=contract.Level.INSUFFICIENT,
         benchmark_met=False,
         needs_human=(),
-        criteria=tuple(
-            contract.CriterionResult(
-                key=criterion.key,
-                title=criterion.title,
-                points=0.0,
-                maximum=criterion.percent,
-                level=contract.Level.INSUFFICIENT,
-                explanation=sentence,
-            )
-            for criterion in rubric.criteria
-        ),
+        criteria=nothing_measured(rubric, sentence),
         measurements=(),
         diagnoses=(),
         exhibits=(),

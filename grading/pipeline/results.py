@@ -14,10 +14,10 @@ The rules, in full:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from django.db import connection, transaction
 from django.db.models import Prefetch
@@ -25,7 +25,6 @@ from django.db.models import Prefetch
 from grading import policy
 from grading.models import (
     CourseMilestone,
-    CriterionScore,
     Enrollment,
     Evaluation,
     HourlyActivity,
@@ -39,29 +38,54 @@ AttemptThatCounts = CourseMilestone.AttemptThatCounts
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attempt:
-    """One scored submission, judged."""
+class Worth:
+    """What one attempt is worth, by whatever marks and rules. Scores and penalties are of 100."""
 
-    submission: Submission
-    evaluation: Evaluation
     before_penalty: float
     penalty: float
     benchmark_met: bool | None
-    criterion_points: dict[str, float | None]
-    unmarked: int
     completes: bool
 
     @property
     def score(self) -> float:
         return max(0.0, self.before_penalty - self.penalty)
 
+    @property
+    def level(self) -> Level:
+        return Level.of(self.score / 100)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt(Worth):
+    """One scored submission, judged."""
+
+    submission: Submission
+    evaluation: Evaluation
+    criterion_points: dict[str, float | None]
+    unmarked: int
+
+    @property
+    def number(self) -> int:
+        return self.submission.attempt
+
+
+class Numbered(Protocol):
+    """An attempt as far as it can count."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def score(self) -> float: ...
+
+    @property
+    def completes(self) -> bool: ...
+
+
+Counts = TypeVar("Counts", bound=Numbered)
+
 
 # --- one attempt ---
-
-
-def score_of(criteria: Iterable[CriterionScore]) -> float:
-    """The score (of 100) of the marked criteria, by the rule of ``milestones.rubric``; 0 when nothing is marked."""
-    return total_of([(criterion.effective_points, criterion.maximum) for criterion in criteria])[0]
 
 
 def benchmark_of(evaluation: Evaluation) -> bool | None:
@@ -70,27 +94,51 @@ def benchmark_of(evaluation: Evaluation) -> bool | None:
     return evaluation.benchmark_met if decided is None else decided.met
 
 
-def judge(submission: Submission, evaluation: Evaluation, course_milestone: CourseMilestone) -> Attempt:
-    """What a scored evaluation is worth by today's marks, and by the rules that its submission is judged by."""
-    criteria = list(evaluation.criteria.all())
-    before = score_of(criteria)
-    rules = policy.rules_for(submission, course_milestone)
-    penalty = rules.penalty(submission.seconds_late, spent=submission.grace_days_spent)
-    benchmark_met = benchmark_of(evaluation)
-    return Attempt(
-        submission=submission,
-        evaluation=evaluation,
+def worth(
+    points: Sequence[tuple[float | None, float]],
+    *,
+    benchmark_met: bool | None,
+    rules: policy.Rules,
+    seconds_late: int,
+    grace_days_spent: int,
+) -> Worth:
+    """The worth of ``points`` with their maxima, for an attempt that came ``seconds_late`` and is judged by ``rules``."""
+    before = total_of(points)[0]
+    penalty = rules.penalty(seconds_late, spent=grace_days_spent)
+    return Worth(
         before_penalty=before,
         penalty=min(before, penalty),
         benchmark_met=benchmark_met,
+        completes=benchmark_met is True and max(0.0, before - penalty) >= rules.threshold,
+    )
+
+
+def judge(submission: Submission, evaluation: Evaluation, course_milestone: CourseMilestone) -> Attempt:
+    """What a scored evaluation is worth by today's marks, and by the rules that its submission is judged by."""
+    criteria = list(evaluation.criteria.all())
+    found = worth(
+        [(criterion.effective_points, criterion.maximum) for criterion in criteria],
+        benchmark_met=benchmark_of(evaluation),
+        rules=policy.rules_for(submission, course_milestone),
+        seconds_late=submission.seconds_late,
+        grace_days_spent=submission.grace_days_spent,
+    )
+    return Attempt(
+        **vars(found),
+        submission=submission,
+        evaluation=evaluation,
         criterion_points={criterion.key: criterion.effective_points for criterion in criteria},
         unmarked=sum(criterion.effective_points is None for criterion in criteria),
-        completes=benchmark_met is True and max(0.0, before - penalty) >= rules.threshold,
     )
 
 
 def attempts_of(student: Enrollment, course_milestone: CourseMilestone) -> list[Attempt]:
     """The scored attempts of ``student``, in the order they were handed in."""
+    return _attempts_of_many([student.pk], course_milestone).get(student.pk, [])
+
+
+def _attempts_of_many(students: Collection[int], course_milestone: CourseMilestone) -> dict[int, list[Attempt]]:
+    """The same of many students (ids), by student. The number of queries does not depend on how many they are."""
     scored = (
         Evaluation.objects.filter(state=Evaluation.State.SCORED)
         .defer("log", "open_log", "measurements", "progress")
@@ -98,27 +146,31 @@ def attempts_of(student: Enrollment, course_milestone: CourseMilestone) -> list[
         .prefetch_related("criteria__overrides", "benchmark_decisions")
     )
     submissions = (
-        Submission.objects.filter(student=student, course_milestone=course_milestone)
+        Submission.objects.filter(student__in=students, course_milestone=course_milestone)
         .select_related("policy")
         .order_by("attempt")
     )
-    return [
-        judge(submission, submission.scored[0], course_milestone)
-        for submission in submissions.prefetch_related(Prefetch("evaluations", queryset=scored, to_attr="scored"))
-        if submission.scored
-    ]
+    found: dict[int, list[Attempt]] = {}
+    for submission in submissions.prefetch_related(Prefetch("evaluations", queryset=scored, to_attr="scored")):
+        if submission.scored:
+            attempt = judge(submission, submission.scored[0], course_milestone)
+            found.setdefault(submission.student_id, []).append(attempt)
+    return found
 
 
-def counted(attempts: list[Attempt], rule: str) -> Attempt | None:
-    """The attempt that counts by ``rule``, or None when there is none."""
+def counted(attempts: Sequence[Counts], rule: str) -> Counts | None:
+    """The attempt that counts by ``rule``, or None when there is none. ``attempts`` are in the order they came."""
     if not attempts:
         return None
     if rule == AttemptThatCounts.LATEST:
         return attempts[-1]
-    return max(attempts, key=lambda attempt: (attempt.completes, attempt.score, -attempt.submission.attempt))
+    return max(attempts, key=lambda attempt: (attempt.completes, attempt.score, -attempt.number))
 
 
-# --- one student ---
+# --- students ---
+
+#: So many students are computed at once.
+STUDENTS_AT_ONCE = 500
 
 
 def recompute(student: Enrollment, course_milestone: CourseMilestone) -> MilestoneResult | None:
@@ -127,29 +179,57 @@ def recompute(student: Enrollment, course_milestone: CourseMilestone) -> Milesto
     Call it inside the transaction that changed something. It takes the student's lock, so two changes at once cannot
     both compute from what was there before.
     """
+    return recompute_many([student.pk], course_milestone).get(student.pk)
+
+
+def recompute_many(students: Collection[int], course_milestone: CourseMilestone) -> dict[int, MilestoneResult]:
+    """:func:`recompute` of many students (ids) in one transaction, whose rows are locked in one order."""
+    written: dict[int, MilestoneResult] = {}
     with transaction.atomic():
-        Enrollment.objects.select_for_update(no_key=True, of=("self",)).get(pk=student.pk)
-        course_milestone = CourseMilestone.objects.select_related("course").get(pk=course_milestone.pk)
-        handed_in = list(
-            Submission.objects.filter(student=student, course_milestone=course_milestone)
-            .order_by("attempt")
-            .values_list("submitted_at", "counted_as_attempt")
+        ordered = sorted(students)
+        for start in range(0, len(ordered), STUDENTS_AT_ONCE):
+            some = ordered[start : start + STUDENTS_AT_ONCE]
+            locked = Enrollment.objects.filter(pk__in=some).order_by("pk")
+            list(locked.select_for_update(no_key=True, of=("self",)).values_list("pk"))
+            written |= _recompute(some, course_milestone.pk)
+    return written
+
+
+def _recompute(students: Collection[int], number: int) -> dict[int, MilestoneResult]:
+    course_milestone = CourseMilestone.objects.select_related("course").get(pk=number)
+    place = {"enrollment__in": students, "course_milestone": course_milestone}
+    handed_in: dict[int, list[tuple[datetime, bool]]] = {}
+    rows = Submission.objects.filter(student__in=students, course_milestone=course_milestone).order_by("attempt")
+    for student, *row in rows.values_list("student", "submitted_at", "counted_as_attempt"):
+        handed_in.setdefault(student, []).append(tuple(row))
+    MilestoneResult.objects.filter(**place).exclude(enrollment__in=handed_in).delete()
+    attempts = _attempts_of_many(students, course_milestone)
+    results = [
+        MilestoneResult(
+            enrollment_id=student,
+            course_milestone=course_milestone,
+            course_id=course_milestone.course_id,
+            **_values(own, attempts.get(student, []), course_milestone),
         )
-        place = {"enrollment": student, "course_milestone": course_milestone}
-        if not handed_in:
-            MilestoneResult.objects.filter(**place).delete()
-            return None
-        attempts = attempts_of(student, course_milestone)
-        values = {
-            "course_id": course_milestone.course_id,
-            "first_submitted_at": handed_in[0][0],
-            "attempts": len(handed_in),
-            "attempts_used": sum(used for _, used in handed_in),
-            **_counted_values(counted(attempts, course_milestone.attempt_that_counts)),
-            **_passing_values(attempts, course_milestone, handed_in[0][0]),
-        }
-        result, _ = MilestoneResult.objects.update_or_create(**place, defaults=values)
-    return result
+        for student, own in handed_in.items()
+    ]
+    key = ["enrollment", "course_milestone"]
+    columns = [field.name for field in MilestoneResult._meta.concrete_fields if field.name not in ("id", *key)]
+    MilestoneResult.objects.bulk_create(results, update_conflicts=True, unique_fields=key, update_fields=columns)
+    return {result.enrollment_id: result for result in results}
+
+
+def _values(
+    handed_in: list[tuple[datetime, bool]], attempts: list[Attempt], course_milestone: CourseMilestone
+) -> dict[str, Any]:
+    first_submitted_at = handed_in[0][0]
+    return {
+        "first_submitted_at": first_submitted_at,
+        "attempts": len(handed_in),
+        "attempts_used": sum(used for _, used in handed_in),
+        **_counted_values(counted(attempts, course_milestone.attempt_that_counts)),
+        **_passing_values(attempts, course_milestone, first_submitted_at),
+    }
 
 
 def _counted_values(attempt: Attempt | None) -> dict[str, Any]:
@@ -179,7 +259,7 @@ def _counted_values(attempt: Attempt | None) -> dict[str, Any]:
         "score": attempt.score,
         "score_before_penalty": attempt.before_penalty,
         "late_penalty": attempt.penalty,
-        "level": Level.of(attempt.score / 100).value,
+        "level": attempt.level.value,
         "benchmark_met": attempt.benchmark_met,
         "accuracy": evaluation.accuracy,
         "accuracy_n": evaluation.accuracy_n,

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
 
-from grading import history
+from grading import history, rubrics
 from grading.models import (
     BenchmarkDecision,
-    CourseMilestone,
     CriterionScore,
+    Enrollment,
     Evaluation,
     EvaluationEvidence,
     Override,
     Person,
     Review,
-    RubricVersion,
 )
 from grading.pipeline import results, storable
 from grading.pipeline.dispatch import Claim, ClaimLost, held, now
 from milestones import contract
+from milestones.rubric import Score, is_open_question, nothing_measured, open_questions, score
 
 
 class InvalidMark(Exception):
@@ -47,23 +46,30 @@ def publish(
     *,
     phases: Sequence[tuple[str, float]] = (),
     benchmark_measurement: str = "",
-    rubric_toml: str = "",
+    scored_by: rubrics.InForce | None = None,
 ) -> Evaluation:
     """Store ``result`` as the outcome of ``claim``: evaluation, evidence, criteria, the student's result and the hour.
 
     One transaction, conditional on the token: a worker whose claim was lost publishes nothing and gets
-    :class:`ClaimLost`. ``benchmark_measurement`` names the measurement whose accuracy analytics show; ``rubric_toml``
-    is the text that the points were given by; ``phases`` says how long each took, in seconds.
+    :class:`ClaimLost`. ``benchmark_measurement`` names the measurement whose accuracy analytics show; ``scored_by`` is
+    the rubric that the points were given by: where another one came into force during the run, they are given anew;
+    ``phases`` says how long each took, in seconds.
     """
     with transaction.atomic():
         evaluation = held(claim).select_for_update(of=("self",)).select_related("submission__course_milestone").first()
         if evaluation is None:
             raise ClaimLost(f"evaluation {claim.evaluation_id} is not ours any more")
         submission = evaluation.submission
+        if scored_by is not None:
+            # The student first, as everywhere: whoever applies a rubric to a whole milestone locks in the same order.
+            Enrollment.objects.select_for_update(no_key=True, of=("self",)).get(pk=submission.student_id)
+            now_in_force = rubrics.held(submission.course_milestone_id)
+            if now_in_force != scored_by:
+                result = scored_anew(result, now_in_force)
+            evaluation.rubric_version = rubrics.version_of(submission.course_milestone, now_in_force.toml)
         for name, value in _evaluation_values(result, benchmark_measurement).items():
             setattr(evaluation, name, value)
         evaluation.phases = storable.json_value(phases)
-        evaluation.rubric_version = _rubric_version(submission.course_milestone, rubric_toml)
         evaluation.state = Evaluation.State.SCORED
         evaluation.claim = evaluation.lease_until = None
         evaluation.finished_at = now()
@@ -135,22 +141,33 @@ def _criterion_scores(evaluation: Evaluation, criteria: tuple[contract.Criterion
     ]
 
 
-def _rubric_version(course_milestone: CourseMilestone, toml: str) -> RubricVersion | None:
-    """The version that has this text, made on first sight.
+def scored_anew(result: contract.Evaluation, by: rubrics.InForce) -> contract.Evaluation:
+    """``result`` with the points that another rubric gives for the same measurements."""
+    scored = scored_by_rubric(by, result.measurements, unusable="; ".join(result.notes))
+    flags = [reason for reason in result.needs_human if not is_open_question(reason)]
+    return replace(
+        result,
+        score=scored.score,
+        maximum=scored.maximum,
+        level=scored.level,
+        benchmark_met=scored.benchmark_met,
+        needs_human=(*flags, *open_questions(scored)),
+        criteria=scored.criteria,
+    )
 
-    Two publications at once are kept apart by the course's row.
-    """
-    if not toml:
-        return None
-    digest = hashlib.sha256(toml.encode()).hexdigest()
-    found = course_milestone.rubric_versions.filter(sha256=digest).first()
-    if found is None:
-        CourseMilestone.objects.select_for_update(no_key=True).get(pk=course_milestone.pk)
-        last = course_milestone.rubric_versions.aggregate(last=Max("version"))["last"] or 0
-        found, _ = course_milestone.rubric_versions.get_or_create(
-            sha256=digest, defaults={"version": last + 1, "toml": toml}
-        )
-    return found
+
+def scored_by_rubric(by: rubrics.InForce, measurements: Sequence[contract.Measurement], *, unusable: str) -> Score:
+    """The points for ``measurements``; where there are none, 0 everywhere with the sentence ``unusable``."""
+    scored = score(by.rubric, measurements, mark=by.mark)
+    if measurements:
+        return scored
+    nothing = nothing_measured(by.rubric, unusable)
+    return replace(scored, score=0.0, level=contract.Level.INSUFFICIENT, criteria=nothing)
+
+
+def scaled(points: float, *, of: float, to: float) -> float:
+    """A mark ``of`` one maximum as the same share of another."""
+    return round(points * to / of, 6) if of else 0.0
 
 
 def _carry_marks_over(evaluation: Evaluation) -> None:
@@ -169,7 +186,7 @@ def _carry_marks_over(evaluation: Evaluation) -> None:
             successor = new[criterion.key]
             Override.objects.create(
                 criterion_score=successor,
-                points=round(mark.points * successor.maximum / criterion.maximum, 6) if criterion.maximum else 0,
+                points=scaled(mark.points, of=criterion.maximum, to=successor.maximum),
                 reason=_carried(mark.reason, before),
                 by_id=mark.by_id,
             )

@@ -7,12 +7,11 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from grading import access, class_lists
+from grading import access, class_lists, rubrics
 from grading.analytics.overview import ClassOverview, class_overview
 from grading.models import Course, CourseMilestone, Enrollment, Evaluation
 from grading.standing import standings
 from grading.views.answers import chart_page, csv_answer, page_of, signed_in, sorting
-from milestones import registry
 
 PEOPLE_COLUMNS = {
     "name": ("person__full_name", "person__username"),
@@ -173,7 +172,7 @@ def results(request: HttpRequest, slug: str, milestone: str) -> HttpResponse:
     context = {
         "course": course,
         "milestone": found,
-        "rubric": registry.get(milestone).rubric,
+        "rubric": rubrics.rubric_of(found),
         "milestones": access.milestones_for(request.user, course),
         "page": page,
         "lines": class_lists.result_lines(page.object_list, found, known),

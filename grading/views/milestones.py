@@ -13,13 +13,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST
 
-from grading import access, class_lists, policy
+from grading import access, class_lists, policy, rubrics
 from grading.attempts import attempt_lines
 from grading.forms import UploadForm
 from grading.models import Enrollment
 from grading.pipeline import intake
 from grading.views.answers import page_of, refuse_large_bodies, signed_in, wants_json
-from milestones import archive, registry
+from milestones import archive
 from milestones.kits import contents as kits
 
 
@@ -30,7 +30,7 @@ def milestone(request: HttpRequest, slug: str, milestone: str) -> HttpResponse:
     course = access.course_for(request.user, slug)
     found = access.get_milestone(request.user, course, milestone)
     enrollment = access.enrollment_for(request.user, course)
-    asked = registry.get(milestone)
+    asked = rubrics.milestone_of(found)
     mark = found.benchmark_mark
     context = {
         "course": course,
@@ -61,7 +61,7 @@ def starter_kit(request: HttpRequest, slug: str, milestone: str) -> HttpResponse
     """The milestone's starter kit as a zip: template, public checks, and what they need to run at home."""
     course = access.course_for(request.user, slug)
     found = access.get_milestone(request.user, course, milestone)
-    asked = registry.get(found.milestone)
+    asked = rubrics.milestone_of(found)
     name = f"{kits.name_of(asked)}.zip"
     return FileResponse(io.BytesIO(kits.pack(asked)), as_attachment=True, filename=name, content_type="application/zip")
 

@@ -10,13 +10,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from grading import access, exhibits
+from grading import access, exhibits, rubrics
 from grading.forms import ReasonForm
 from grading.models import Evaluation, Submission
 from grading.pipeline import dispatch
 from grading.report import as_json, report_of
 from grading.views.answers import chart_page, csv_answer, signed_in
-from milestones import registry
 from milestones.contract import Exhibit
 
 State = Evaluation.State
@@ -53,7 +52,7 @@ def page_context(request: HttpRequest, found: Submission) -> dict[str, Any]:
     context = {
         "course": course_milestone.course,
         "milestone": course_milestone,
-        "rubric": registry.get(course_milestone.milestone).rubric,
+        "rubric": rubrics.rubric_of(course_milestone),
         "submission": found,
         "runs": runs,
         "run": shown,

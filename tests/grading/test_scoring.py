@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
+from grading import rubrics
 from grading.models import (
     AuditEvent,
     CourseMilestone,
@@ -22,6 +24,7 @@ from grading.models import (
 )
 from grading.pipeline import dispatch, results, scoring, workers
 from milestones import contract
+from milestones.rubric import INSIDE_THE_INTERVAL
 from tests import making
 from tests.conftest import place
 
@@ -36,7 +39,9 @@ def _many_slots(monkeypatch):
 def scored(student, course_milestone, *, at=None, late=0, **result) -> Evaluation:
     """A submission that was handed in and evaluated, with ``result`` as its outcome."""
     making.waiting(student, course_milestone, at=at, seconds_late=late)
-    return scoring.publish(dispatch.claim("worker"), making.result(**result), rubric_toml="[rubric]")
+    return scoring.publish(
+        dispatch.claim("worker"), making.result(**result), scored_by=rubrics.in_force(course_milestone)
+    )
 
 
 def criterion(evaluation: Evaluation, key: str = "code_quality") -> CriterionScore:
@@ -57,7 +62,7 @@ def test_publishing_stores_everything_of_a_run(milestone, alice):
         making.result(shares=0.9),
         phases=[("Preparing", 0.1), ("MNIST", 11.9)],
         benchmark_measurement="mnist_accuracy",
-        rubric_toml="[rubric]",
+        scored_by=rubrics.in_force(milestone),
     )
     evaluation.refresh_from_db()
     assert (evaluation.state, evaluation.score, evaluation.level) == ("scored", 90, "exemplary")
@@ -111,11 +116,30 @@ def test_what_postgresql_refuses_does_not_lose_a_result(milestone, alice):
 
 
 def test_a_rubric_text_is_kept_once_per_version(milestone, alice):
+    shipped = rubrics.shipped_text("basic-inference")
     scored(place(alice), milestone)
     scored(place(alice), milestone)
+    milestone.rubric = rubrics.version_of(milestone, shipped + "# changed")
+    milestone.save()
+    scored(place(alice), milestone)
+    assert list(RubricVersion.objects.values_list("version", "toml")) == [(1, shipped), (2, shipped + "# changed")]
+    assert list(Evaluation.objects.order_by("pk").values_list("rubric_version__version", flat=True)) == [1, 1, 2]
+
+
+def test_a_run_that_ends_after_the_rubric_changed_is_scored_by_the_new_one(milestone, alice):
+    """Between the scoring in the worker and the publishing somebody applied another rubric."""
     making.waiting(place(alice), milestone)
-    scoring.publish(dispatch.claim("worker"), making.result(), rubric_toml="[rubric] # changed")
-    assert list(RubricVersion.objects.values_list("version", "toml")) == [(1, "[rubric]"), (2, "[rubric] # changed")]
+    claim, asked = dispatch.claim("worker"), rubrics.in_force(milestone)
+    harder = replace(asked.rubric, benchmark=replace(asked.rubric.benchmark, mark=0.98))
+    milestone.rubric = rubrics.version_of(milestone, rubrics.text_of(milestone, harder))
+    milestone.save()
+    result = making.result(accuracy=0.93, needs_human=("a flag", INSIDE_THE_INTERVAL), shares={"code_quality": None})
+    evaluation = scoring.publish(claim, result, scored_by=asked)
+    assert (evaluation.benchmark_met, evaluation.needs_human) == (False, ["a flag"])
+    assert evaluation.rubric_version == milestone.rubric
+    # 20 of 100 for the accuracy along the anchors; nothing else was measured.
+    assert evaluation.criteria.get(key="mnist_performance").points == pytest.approx(20 * 0.96)
+    assert evaluation.score == pytest.approx(20 * 0.96)
 
 
 # --- which attempt counts ---

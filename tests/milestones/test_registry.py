@@ -1,8 +1,13 @@
 """The catalogue states itself soundly, and an unsound milestone is refused."""
 
+import math
 import shutil
+import tomllib
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from milestones import registry
 
@@ -60,3 +65,46 @@ def test_two_milestones_with_one_number_are_refused(copied):
     shutil.copytree(copied / "one", copied / "two")
     with pytest.raises(registry.InvalidMilestone, match="number 1"):
         registry.catalog(copied)
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@pytest.mark.parametrize("milestone", registry.catalog(), ids=lambda milestone: milestone.rubric.slug)
+def test_a_rubric_that_is_written_reads_as_the_same(milestone):
+    text = registry.rubric_text(milestone.rubric)
+    assert registry.read_rubric(tomllib.loads(text)) == milestone.rubric
+
+
+@given(TEXTS, TEXTS, st.floats(0.01, 1))
+def test_a_rubric_that_is_written_keeps_whatever_people_type(title, text, mark):
+    shipped = registry.get(2).rubric
+    typed = replace(
+        shipped, title=title, texts={"how_it_works": text, "deliverables": [text]},
+        benchmark=replace(shipped.benchmark, mark=mark),
+    )  # fmt: skip
+    assert registry.read_rubric(tomllib.loads(registry.rubric_text(typed))) == typed
+
+
+@pytest.mark.parametrize(
+    ("anchors", "sound"),
+    [
+        ([[0.1, 0], [0.2, 1]], True),
+        ([[0.1, 0.4], [0.2, 0.4]], True),
+        ([[0.1, 0]], False),
+        ([[0.2, 0], [0.1, 1]], False),
+        ([[0.1, 0], [0.1, 1]], False),
+        ([[0.1, 1], [0.2, 0]], False),
+        ([[0.1, 0], [0.2, 1.1]], False),
+        ([[0.1, 0], [math.nan, 1]], False),
+    ],
+)
+def test_anchors_rise(anchors, sound):
+    stated = tomllib.loads((FOLDER / "rubric.toml").read_text())
+    (table,) = [table for table in stated["criteria"] if table["measure"] == "anchors"]
+    table["anchors"] = anchors
+    if sound:
+        registry.read_rubric(stated)
+        return
+    with pytest.raises(ValueError, match="rising anchors"):
+        registry.read_rubric(stated)
