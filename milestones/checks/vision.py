@@ -323,6 +323,7 @@ class Arrivals:
         )
 
 
+INPUT_MUTANTS = ("with the kernel turned round",)
 WEIGHT_MUTANTS = ("flipped", "transposed")
 BIAS_MUTANTS = ("the mean over the batch", "of the first image alone", "the mean over places")
 
@@ -333,7 +334,7 @@ def _gradient_check(key: str, title: str, grid: tuple[Shape, ...]) -> Check:
     @check(key, title)
     def convolution_gradient(student: Student, lab: Lab) -> Measurement:
         random = lab.random(key)
-        found = Arrivals(*WEIGHT_MUTANTS, *BIAS_MUTANTS)
+        found = Arrivals(*INPUT_MUTANTS, *WEIGHT_MUTANTS, *BIAS_MUTANTS)
         for shape in grid:
             draw = Draw.of(shape, random)
             upstream = random.normal(size=draw.expected().shape)
@@ -345,7 +346,7 @@ def _gradient_check(key: str, title: str, grid: tuple[Shape, ...]) -> Check:
                 found.fault(names, str(shape), fault)
                 continue
             for name, answer, truth in zip(names, answers, truths, strict=False):
-                found.note(name, str(shape), answer, truth, _wrong_gradients(name, truth, upstream))
+                found.note(name, str(shape), answer, truth, _wrong_gradients(name, draw, truth, upstream))
         if found.worst is not None:
             lab.exhibit(_error_map(key, title, *found.worst[1:]))
         return found.measured(key, title, student)
@@ -353,8 +354,12 @@ def _gradient_check(key: str, title: str, grid: tuple[Shape, ...]) -> Check:
     return convolution_gradient
 
 
-def _wrong_gradients(name: str, truth: Array, upstream: Array) -> dict[str, Array]:
+def _wrong_gradients(name: str, draw: Draw, truth: Array, upstream: Array) -> dict[str, Array]:
     """What well-known mistakes make of a gradient."""
+    if name == "inputs":
+        turned = draw.weight[:, :, ::-1, ::-1]
+        by_turned, _, _ = reference.convolution_gradients(draw.images, turned, upstream, **draw.shape.spacing)
+        return {"with the kernel turned round": by_turned}
     if name == "weight":
         return {"flipped": truth[:, :, ::-1, ::-1], "transposed": truth.swapaxes(2, 3)}
     if name == "bias":
@@ -363,7 +368,7 @@ def _wrong_gradients(name: str, truth: Array, upstream: Array) -> dict[str, Arra
             "of the first image alone": upstream[0].sum(axis=(1, 2)),
             "the mean over places": upstream.mean(axis=(2, 3)).sum(axis=0),
         }
-    return {}
+    raise ValueError(name)
 
 
 def _error_map(key: str, title: str, error: Array, case: str) -> Exhibit:

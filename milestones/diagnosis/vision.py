@@ -175,6 +175,20 @@ def _convolution_weight_gradient_flipped(m: Measurements) -> Found:
 
 
 @cause(
+    "convolution_input_gradient_flipped",
+    "Pixel (i + di, j + dj) gets `weight[di, dj] * grad[i, j]`, with the indices of the forward pass. As a convolution over the "
+    "padded gradient this needs the kernel turned by 180°; without the turn it is the wrong way round.",
+)
+def _convolution_input_gradient_flipped(m: Measurements) -> Found:
+    matches = (evidence_of(m, "convolution_gradient").get("matches") or {}).get("inputs") or []
+    if not matches or not _goes_forward_rightly(m):
+        return None
+    return f"The gradient of the convolution's input is that of a convolution {matches[0]}.", where(
+        m["convolution_gradient"]
+    )
+
+
+@cause(
     "convolution_gradient_scaled",
     "Sum over the batch and over all places, without dividing: the loss has already divided by the batch where it is a mean.",
 )
