@@ -7,15 +7,16 @@ import sys
 UNUSABLE = 2
 
 
-def run(script, milestone, groups=None):
-    """Run ``groups`` of a milestone's checks (None: all) on the student's package and end the program with the verdict."""
+def run(script, milestone, groups=None, every_check=False):
+    """Run ``groups`` of a milestone's checks (None: all) on the student's package and end the program with the verdict: of the
+    headline benchmark where it is measured, otherwise (or with ``every_check``) of every check."""
     trouble = _what_is_missing()
     if trouble:
         sys.stderr.write(trouble + "\n")
         sys.exit(UNUSABLE)
     from milestones.kits.run import main
 
-    sys.exit(main(script, milestone, groups))
+    sys.exit(main(script, milestone, groups, every_check=every_check))
 
 
 def _what_is_missing():

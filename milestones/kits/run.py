@@ -26,7 +26,14 @@ _WORDS = {
 }
 
 
-def main(script: str, name: str | int, groups: Sequence[str] | None, arguments: list[str] | None = None) -> int:
+def main(
+    script: str,
+    name: str | int,
+    groups: Sequence[str] | None,
+    arguments: list[str] | None = None,
+    *,
+    every_check: bool = False,
+) -> int:
     """Evaluate, print, and return the exit code: 0 met, 1 not met, 2 unusable input, 3 our own machinery failed."""
     sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode is no reason to fail
     milestone = _asked(registry.get(name), groups)
@@ -42,21 +49,22 @@ def main(script: str, name: str | int, groups: Sequence[str] | None, arguments: 
         return _complain(f"The checks themselves failed; this says nothing about your package: {error}", OUR_TROUBLE)
     except OSError as error:
         return _complain(f"{error.filename}: {error.strerror}.", UNUSABLE)
-    verdict = met(milestone, result)
+    verdict = met(milestone, result, every_check=every_check)
     print(report(result) if groups is None else _of_groups(result))
     print(f"\n{Path(script).name}: {_WORDS[verdict]}.")
     return MET if verdict else NOT_MET
 
 
-def met(milestone: Milestone, result: Evaluation) -> bool | None:
+def met(milestone: Milestone, result: Evaluation, *, every_check: bool = False) -> bool | None:
     """Whether what was run is as it should be; None where the measured accuracy is too close to the mark to say.
 
-    Where the headline benchmark was measured, with all that it requires, that is the question; otherwise whether every
-    check passed that can pass. What could not be measured here for want of a tool counts neither way.
+    Where the headline benchmark was measured, with all that it requires, that is the question; otherwise, or where
+    ``every_check`` is asked for, whether every check passed that can pass. What could not be measured here for want of a
+    tool counts neither way.
     """
     benchmark = milestone.rubric.benchmark
     measured = {measurement.key for measurement in result.measurements}
-    if {benchmark.measurement, *benchmark.requires} <= measured:
+    if not every_check and {benchmark.measurement, *benchmark.requires} <= measured:
         return result.benchmark_met
     judged = [m for m in result.measurements if not m.evidence.get(TOOL_MISSING)]
     if not judged or any(m.passed is False for m in judged):

@@ -1,0 +1,11 @@
+"""How fast is your convolution, how does time grow with the batch, how much memory does inference take?"""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "milestone_evaluator"))
+
+from public_checks import run
+
+if __name__ == "__main__":
+    run(__file__, milestone="advanced-vision", groups=["efficiency", "memory"])

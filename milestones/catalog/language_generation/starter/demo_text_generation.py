@@ -1,0 +1,11 @@
+"""Does your GPT learn a language, and can what it writes be read?"""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "milestone_evaluator"))
+
+from public_checks import run
+
+if __name__ == "__main__":
+    run(__file__, milestone="language-generation", groups=["generation", "text"])
