@@ -20,7 +20,7 @@ from milestones.proxy import Checkpoint, Student, TrainerAnswer
 from milestones.proxy.training import BatchForm
 from milestones.reference import training as loop
 from milestones.sandbox.session import StudentFault, StudentSide
-from milestones.student.operations import BATCH_FORMS, Fault
+from milestones.student.operations import BATCH_FORMS, Evaluated, Fault
 
 # Large enough that its weights are more than all else that a checkpoint may hold.
 HIDDEN = 40
@@ -30,7 +30,6 @@ BATCH, BATCHES, RATE = 8, 6, 0.2
 PASS_TOLERANCE = 2e-3
 # What an Evaluate answer may be off in the fourth digit: means of float32 losses.
 CLAIM_TOLERANCE = 1e-3
-EVALUATED, NO_EVALUATE = 0, 1
 
 Parameters = tuple[NDArray[np.float64], ...]
 
@@ -180,7 +179,7 @@ def _run(student: Student, drawn: Drawn) -> Run:
             continue
         run = Run(form, answer, drawn)
         loss, accuracy, _ = run.claims()
-        merit = 4 * run.moved + 2 * run.way.equal + loss + accuracy + (answer.outcome == EVALUATED)
+        merit = 4 * run.moved + 2 * run.way.equal + loss + accuracy + (answer.outcome == Evaluated.WHOLLY)
         if best is None or merit > best[0]:
             best = (merit, run)
         if merit == 9:
@@ -245,10 +244,10 @@ def _updates(run: Run) -> Measurement:
 def _evaluation(student: Student, run: Run) -> list[Measurement]:
     keys = ("evaluate_harmless", "evaluate_loss", "evaluate_accuracy")
     answer = run.answer
-    if answer.outcome != EVALUATED:
+    if answer.outcome in (Evaluated.MISSING, Evaluated.RAISED):
         fault = (
             StudentFault(Fault.MISSING, (), "the Trainer has no method evaluate or validate")
-            if answer.outcome == NO_EVALUATE
+            if answer.outcome == Evaluated.MISSING
             else StudentFault(Fault.RAISED, (), answer.words)
         )
         return [failed(key, TITLES[key], fault) for key in keys]
@@ -279,6 +278,9 @@ def _evaluation(student: Student, run: Run) -> list[Measurement]:
                 evidence=evidence,
             ),
         ]
+    if answer.outcome == Evaluated.METRIC_RAISED:
+        key = "evaluate_accuracy"
+        unclear[1] = failed(key, TITLES[key], StudentFault(Fault.RAISED, (), answer.words))
     return [
         statement(
             "evaluate_harmless",

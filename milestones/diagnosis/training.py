@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from milestones.contract import Measurement, Status
 from milestones.diagnosis.catalogue import Cause, Evidence, Found, cause, evidence_of, where
+from milestones.student.operations import FORWARD_ONLY
 
 LOSSES = {
     "cross_entropy": "CrossEntropyLoss",
@@ -126,13 +127,14 @@ def _binary_cross_entropy_unstable(m: Mapping[str, Measurement]) -> Found:
     "gradient; a loss computed on `.data` alone is cut off from the network.",
 )
 def _loss_gradient_missing(m: Mapping[str, Measurement]) -> Found:
-    # Nothing goes backward from an array of losses: that is named above.
-    lost = [
-        name
-        for key, name in LOSSES.items()
-        if evidence_of(m, f"{key}_gradient").get("missing") and not evidence_of(m, key).get("unreduced")
-    ]
-    if not lost or _forward_only(m):
+    lost = []
+    for key, name in LOSSES.items():
+        evidence = evidence_of(m, f"{key}_gradient")
+        # Nothing goes backward from an array of losses, which is named above, or in a package that only goes forward.
+        unable = evidence_of(m, key).get("unreduced") or str(evidence.get("why", "")).startswith(FORWARD_ONLY)
+        if evidence.get("missing") and not unable:
+            lost.append(name)
+    if not lost:
         return None
     return f"No gradient comes back from: {', '.join(lost)}.", {"losses": lost}
 
@@ -155,14 +157,6 @@ def _loss_gradient_scaled(m: Mapping[str, Measurement]) -> Found:
             found,
         )
     return None
-
-
-def _forward_only(m: Mapping[str, Measurement]) -> bool:
-    return bool(m.keys() & {f"{key}_gradient" for key in LOSSES}) and all(
-        "neither Tensor" in str(evidence_of(m, f"{key}_gradient").get("why", ""))
-        for key in LOSSES
-        if f"{key}_gradient" in m
-    )
 
 
 # -- optimizers --------------------------------------------------------------------------------------------------------

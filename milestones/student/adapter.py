@@ -76,6 +76,7 @@ LAYERS = ACTIVATIONS | {
     "attention",
     "gpt",
 }
+LOSSES = frozenset({"cross_entropy", "mean_squared_error", "binary_cross_entropy"})
 BIAS_SWITCHES = ("bias", "use_bias", "has_bias")
 
 
@@ -125,7 +126,7 @@ class Adapter:
                 if not inspect.isclass(thing) or not self.package.is_students(thing):
                     continue
                 # Fallback stand-ins that some modules define for a failed import can't do anything.
-                if component in LAYERS and not _goes_forward(thing):
+                if component in LAYERS | LOSSES and not _goes_forward(thing):
                     continue
                 defined_in = thing.__module__.rsplit(".", 1)[-1]
                 at_home = defined_in in HOME_MODULES.get(component, ())

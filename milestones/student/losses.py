@@ -4,7 +4,7 @@ import numpy as np
 
 from milestones.sandbox import protocol
 from milestones.student.components import NOTHING, numbers
-from milestones.student.operations import STRUCTURE_BYTES, Fault, Operation
+from milestones.student.operations import FORWARD_ONLY, STRUCTURE_BYTES, Fault, Operation
 from milestones.student.state import Desk
 from milestones.student.values import StudentFault, gradient_of, to_array
 
@@ -24,7 +24,7 @@ class Losses(Desk):
         try:
             road = adapter.road
         except StudentFault as fault:
-            why = fault.text
+            why = f"{FORWARD_ONLY}: {fault.text}"
         start = road.input(adapter, predictions, requires_grad=True) if road else adapter.tensor(predictions)
         loss = adapter.call(criterion, start, wrapped(adapter, targets, settings["targets"]))
         value = numbers(loss)

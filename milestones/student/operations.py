@@ -86,6 +86,15 @@ class Outcome(enum.IntEnum):
     ENDED = 2  # SystemExit and the like: it would have ended the program
 
 
+class Evaluated(enum.IntEnum):
+    """How the evaluation of a student's Trainer went."""
+
+    WHOLLY = 0
+    MISSING = 1  # it has no such method
+    RAISED = 2
+    METRIC_RAISED = 3  # it evaluates, but only without the accuracy metric
+
+
 class Fact(enum.IntEnum):
     """Positions in the int64 vector that BUILD answers with."""
 
@@ -117,6 +126,8 @@ REPORT_BYTES = 60_000
 STRUCTURE_BYTES = 1_000
 # Weights of a model's convolutions that are looked at.
 MOST_WEIGHTS = 1_000_000
+# How the reason begins why a loss sends no gradient back in a package that has none at all.
+FORWARD_ONLY = "forward only"
 # Most bytes of a saved model, and of the list of its files.
 SAVED_BYTES = 32_000_000
 NAMES_BYTES = 10_000

@@ -10,7 +10,14 @@ import numpy as np
 from milestones.sandbox import protocol
 from milestones.student.components import make, numbers
 from milestones.student.losses import one_hot, wrapped
-from milestones.student.operations import CHECKPOINT_BYTES, CHECKPOINT_FILES, STRUCTURE_BYTES, Fault, Operation
+from milestones.student.operations import (
+    CHECKPOINT_BYTES,
+    CHECKPOINT_FILES,
+    STRUCTURE_BYTES,
+    Evaluated,
+    Fault,
+    Operation,
+)
 from milestones.student.optimizers import make_optimizer
 from milestones.student.state import Desk
 from milestones.student.values import (
@@ -29,8 +36,6 @@ SAVE_METHODS = ("save_checkpoint", "save_checkpoints", "save_model", "save", "ch
 LOAD_METHODS = ("load_checkpoint", "load_checkpoints", "load_model", "load", "restore_checkpoint", "restore", "resume")
 # Names under which checkpoints are saved, until one is: np.savez and np.save add their own ending to others.
 CHECKPOINT_NAMES = ("checkpoint.npz", "checkpoint.npy", "checkpoint.pkl")
-# How an evaluation went, in the counts of the answer.
-EVALUATED, NO_EVALUATE, EVALUATE_RAISED = 0, 1, 2
 
 
 class Trainers(Desk):
@@ -51,22 +56,26 @@ class Trainers(Desk):
         """One pass of training and one evaluation of a fresh Trainer: the parameters after each, what it claims (loss and
         accuracy), how often the optimizer stepped and stepped with gradients, how evaluating went, and words."""
         *parameters, inputs, labels, unseen, unseen_labels = arrays
-        place = self.workplace = Workplace(self.state.components(), settings, parameters)
-        method = _method(place.trainer, TRAIN_METHODS)
-        if method is None:
-            wanted = " or ".join(TRAIN_METHODS[:3])
-            raise StudentFault(Fault.MISSING, f"{type(place.trainer).__name__} has no method {wanted}")
-        _train(method, place.batches(inputs, labels))
+        adapter, words = self.state.components(), ""
+        try:
+            place, method = _trained(Workplace(adapter, settings, parameters), inputs, labels)
+        except Exception as error:
+            if not adapter.has("accuracy"):
+                raise
+            # A metric that fails must not hide what the Trainer does without it.
+            place, method = _trained(Workplace(adapter, settings, parameters, metrics=False), inputs, labels)
+            words = self._words(error)
+        self.workplace = place
         trained = place.parameters(parameters)
-        claims, outcome, words = [np.nan, np.nan], NO_EVALUATE, ""
+        claims, outcome = [np.nan, np.nan], Evaluated.METRIC_RAISED if words else Evaluated.WHOLLY
         evaluate = _method(place.trainer, EVALUATE_METHODS)
-        if evaluate is not None:
+        if evaluate is None:
+            outcome = Evaluated.MISSING
+        else:
             try:
                 claims = _claims(evaluate(place.batches(unseen, unseen_labels)))
-                outcome = EVALUATED
             except Exception as error:
-                words = error.text if isinstance(error, StudentFault) else self.state.opened().describe(error)
-                outcome = EVALUATE_RAISED
+                words, outcome = self._words(error), Evaluated.RAISED
         counts = np.asarray([place.steps, place.steps_with_gradients, outcome], dtype=np.int64)
         words = words or f"{method.__name__} and {evaluate.__name__ if evaluate else 'no evaluate'}"
         return [
@@ -76,6 +85,9 @@ class Trainers(Desk):
             counts,
             protocol.text_to_array(words)[:STRUCTURE_BYTES],
         ]
+
+    def _words(self, error):
+        return error.text if isinstance(error, StudentFault) else self.state.opened().describe(error)
 
     def save(self, settings):
         """The files of the checkpoint that the Trainer asked last writes."""
@@ -147,11 +159,13 @@ class Trainers(Desk):
 class Workplace:
     """A network with the grader's parameters and the student's optimizer, loss and Trainer around it."""
 
-    def __init__(self, adapter, settings, parameters):
+    def __init__(self, adapter, settings, parameters, *, metrics=True):
         self.adapter = adapter
+        self.metrics = metrics
         self.settings = settings
         trainer_class = adapter.find("trainer")
-        given = list(parameters)
+        # Some optimizers change the arrays that they are given in place.
+        given = [parameter.copy() for parameter in parameters]
         self.layers = [make(adapter, layer, given) for layer in settings["layers"]]
         self.network, _ = adapter.sequential(self.layers)
         if adapter.road.through_variables:
@@ -180,7 +194,7 @@ class Workplace:
     def _trainer(self, trainer_class):
         parts = {"model": self.network, "net": self.network, "optim": self.optimizer, "opt": self.optimizer}
         parts |= {"loss": self.loss, "criterion": self.loss}
-        if self.adapter.has("accuracy"):
+        if self.metrics and self.adapter.has("accuracy"):
             parts["metrics"] = [self.adapter.find("accuracy")()]
         named, missing = _by_name(trainer_class, parts)
         if len(named) < 3 or missing:
@@ -268,10 +282,16 @@ def _by_name(function, parts):
     return named, missing
 
 
-def _train(method, batches):
-    """One pass: a method that can do several is told so, and to be quiet."""
+def _trained(place, inputs, labels):
+    """The workplace after one pass of its Trainer, and by which method: one that can make several is told so, and to be
+    quiet."""
+    method = _method(place.trainer, TRAIN_METHODS)
+    if method is None:
+        wanted = " or ".join(TRAIN_METHODS[:3])
+        raise StudentFault(Fault.MISSING, f"{type(place.trainer).__name__} has no method {wanted}")
     once, _ = _by_name(method, {"epochs": 1, "num_epochs": 1, "n_epochs": 1})
-    method(batches, **once, **_by_name(method, {"verbose": False})[0])
+    method(place.batches(inputs, labels), **once, **_by_name(method, {"verbose": False})[0])
+    return place, method
 
 
 def _claims(answer):
