@@ -23,8 +23,9 @@ CHANCE_LOSS = float(np.log(10))
 LEAST_ACCURACY = 0.15
 # Loss on unseen images above that on training images, in nats, from which on a network has learnt by heart.
 LARGEST_GAP = 0.35
-# A mean loss that the standard recipe reaches with every correct package; the way there from chance earns the points.
-GOOD_LOSS = 2.0
+# What loops reach within their budget, on a busy machine too: how fast a package is does not count here. The way to it from the
+# loss of chance earns the points.
+GOOD_LOSS = 2.1
 # Of what is left of the budget, the part that is planned with; a slow package plans with the margin of ``Trial`` as well, and
 # spends at most a fifth on looks in between.
 PLANNED_SHARE = 0.9
