@@ -26,6 +26,7 @@ NOT_UTF8 = (
 BATCH_CHARACTERS = 250_000
 DOCUMENTS = (".md", ".markdown", ".rst", ".txt", ".ipynb")
 DOCUMENT_CHARACTERS = 100_000
+MOST_DOCUMENTS = 100
 # What the inspector writes (see its docstring): files go by their number, so nothing in a line can pass for a path.
 _FILE = re.compile(r"^file" + r"\t(\d{1,9})" * 5 + r"\t(\d{1,3}\.\d)\t(\d{1,9}\.\d\d)\t(\d{1,9})$")
 _UNREAD = re.compile(r"^unread\t(\d{1,9})\t(.{0,300})$")
@@ -114,17 +115,19 @@ class Source:
         self._mounted_at = mounted_at
 
     def documents(self) -> list[Document]:
-        """Texts and notebooks' texts anywhere in the upload, by name: what a student wrote for people."""
+        """Texts and notebooks' texts anywhere in the upload, the outermost first: what a student wrote for people."""
         found = []
-        for name, content in sorted(self._uploaded.items()):
+        for name, content in sorted(self._uploaded.items(), key=lambda item: (item[0].count("/"), item[0])):
             if IGNORED & set(PurePosixPath(name).parts) or not name.lower().endswith(DOCUMENTS):
                 continue
             if name.lower().endswith(".ipynb"):
                 text = "\n\n".join(notebooks.texts_of(content))
             else:
-                text = content.decode("utf-8", "replace")
+                text = content[: 4 * DOCUMENT_CHARACTERS].decode("utf-8", "replace")
             if text.strip():
                 found.append(Document(name, text[:DOCUMENT_CHARACTERS]))
+                if len(found) == MOST_DOCUMENTS:
+                    break
         return found
 
     @property

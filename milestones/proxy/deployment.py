@@ -14,7 +14,7 @@ from milestones.sandbox.protocol import array_to_text
 from milestones.student.operations import NAMES_BYTES, SAVED_BYTES, STRUCTURE_BYTES, Operation, Outcome
 
 # How a pickle, of any protocol, names a class out of the student's own modules.
-OWN_CLASS = re.compile(rb"(?:\x8c.|c)(?:tinytorch|submission|student_framework|__main__)[\w.]*[\n\x8c\x94]", re.DOTALL)
+OWN_CLASS = re.compile(rb"(?:\x8c.|c)(?:tinytorch|submission|student_framework|__main__)[.\n\x94]", re.DOTALL)
 
 
 @dataclass(frozen=True)

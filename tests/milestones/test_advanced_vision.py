@@ -127,6 +127,7 @@ def test_the_exponent_is_the_slope_between_logarithms(points, expected):
         pytest.param(b"\x80\x04\x95\x10\x8c\x15tinytorch.core.layers\x94\x8c\x06Linear\x94", True, id="protocol 4"),
         pytest.param(b"\x80\x02ctinytorch.core.layers\nLinear\nq", True, id="protocol 2"),
         pytest.param(b"\x80\x04\x95\x10\x8c\x15numpy.core.multiarray\x94\x8c\x0c_reconstruct\x94", False, id="arrays"),
+        pytest.param(b"ctinytorch" * 200_000, False, id="made to keep the reader busy"),
         pytest.param(b"PK\x03\x04tinytorch.layers.0.weight.npy", False, id="npz with names"),
     ],
 )
