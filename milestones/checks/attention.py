@@ -3,7 +3,6 @@ its gradients are those of what it computes."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,7 +30,8 @@ GRADIENT_TOLERANCES = {np.dtype(np.float64): 1e-3, np.dtype(np.float32): 5e-3}
 GELU_TOLERANCE = 0.05
 #: Numbers of each parameter whose gradient is tried, the largest gradient among them.
 TRIED = 4
-STEP = 1e-2
+#: How far a number is moved for that, by precision: as little as rounding allows.
+STEPS = {np.dtype(np.float64): 1e-3, np.dtype(np.float32): 1e-2}
 LARGE_FACTORS = (1e3, 1e5, 1e7, 1e9)
 PARAMETER_NAMES = (
     *("weight of the query", "bias of the query", "weight of the key", "bias of the key"),
@@ -47,14 +47,22 @@ def gelu(student: Student, lab: Lab) -> list[Measurement]:
     """Values against the exact function, within what the usual formulas with tanh and sigmoid miss it by; the derivative
     against that of the formula which the values follow."""
     random = lab.random("gelu")
-    x, upstream = random.normal(scale=2, size=(7, 9)), random.normal(size=(7, 9))
-    answer, (gradient,) = student.part({"component": "gelu"}, x, upstream)
+    x = np.linspace(-4, 4, 97)[None] + random.uniform(-0.03, 0.03, size=(2, 97))
+    upstream = random.uniform(0.5, 2, size=x.shape)
+    title = gelu.title.partition(",")[0]
+    try:
+        answer, (gradient,) = student.part({"component": "gelu"}, x, upstream)
+    except StudentFault as fault:
+        if fault.code != Fault.MISSING:
+            raise
+        without = _gradient_by_other_means("gelu_gradient", "Gradient of GELU", student)
+        return [statement("gelu", title, right=True, message="No GELU: the GPT does without it."), without]
     errors = {name: compare(answer, formula(x)) for name, formula in reference.GELU_FORMULAS.items()}
     formula = min(errors, key=lambda name: errors[name].largest_error)
     looks_like = {"ReLU": np.maximum(x, 0), "tanh": np.tanh(x), "sigmoid": reference.sigmoid(x)}
     values = cases(
         "gelu",
-        gelu.title.partition(",")[0],
+        title,
         [(f"nearest to the {formula} formula", errors[formula])],
         evidence={
             "formula": formula,
@@ -141,7 +149,7 @@ def _layer_norm_mutants(x: NDArray, scale: NDArray, shift: NDArray) -> dict[str,
     centred = x - x.mean(axis=-1, keepdims=True)
     return {
         "over the first axis": reference.layer_norm(x, scale, shift, axis=0),
-        "over the second axis": reference.layer_norm(x, scale, shift, axis=1 if x.ndim == 3 else 0),
+        "over the second axis": reference.layer_norm(x, scale, shift, axis=1),
         "over the whole array": (x - x.mean()) / np.sqrt(x.var() + 1e-5) * scale + shift,
         "not centred": x / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5) * scale + shift,
         "divided by the variance": centred / (x.var(axis=-1, keepdims=True) + 1e-5) * scale + shift,
@@ -164,7 +172,10 @@ def embedding(student: Student, lab: Lab) -> list[Measurement]:
     except StudentFault as fault:
         if fault.code != Fault.MISSING:
             raise
-        return [_by_other_means("embedding", title, "embeds its tokens", student, lab, fault)]
+        return [
+            _by_other_means("embedding", title, "embeds its tokens", student, lab, fault),
+            _gradient_by_other_means("embedding_gradient", "Gradient of the embedding", student),
+        ]
     values = cases("embedding", title, [("two texts of four tokens", compare(answer, table[tokens]))])
     truth = reference.embedding_gradient(tokens, 9, upstream)
     last = np.zeros_like(truth)
@@ -219,6 +230,18 @@ def _by_other_means(key: str, title: str, does: str, student: Student, lab: Lab,
         message=f"No class of its own ({sentence_of(fault)}); the GPT {'' if effect > ROUNDING else 'hardly '}{does} by other "
         "means.",
         evidence={"effect": _plain(effect), "by_other_means": True},
+    )
+
+
+def _gradient_by_other_means(key: str, title: str, student: Student) -> Measurement:
+    """What has no class of its own has its gradient tried with those of the whole GPT, if there are any."""
+    backward = student.build_gpt(SMALL).has_autograd
+    return statement(
+        key,
+        title,
+        right=backward,
+        message="No class of its own: tried with the whole GPT." if backward else "No gradient arrived: forward only.",
+        evidence={"by_other_means": True, "forward_only": not backward},
     )
 
 
@@ -297,12 +320,19 @@ def _gradients_of_part(
             key, title, right=False, message="No gradient arrived: forward only.", evidence={"forward_only": True}
         )
     missing = sorted({name.partition(",")[0] for name, gradient, _ in found if not gradient.size})
-    comparisons = []
+    comparisons, worst = [], 0.0
+    unreached: set[str] = set(missing)
     for name, gradient, truth in found:
         shaped = gradient.reshape(truth.shape) if gradient.size == truth.size else gradient
         limit = GRADIENT_TOLERANCES[gradient.dtype]
         comparisons.append((f"gradient by {name}", compare(shaped, truth, tolerance=limit)))
-    return cases(key, title, comparisons, evidence={"missing": missing, **(evidence or {})})
+        if gradient.size == truth.size:
+            error = np.abs(shaped - truth).max() / max(float(np.abs(truth).max()), 1e-12)
+            worst = max(worst, float(error) if np.isfinite(error) else np.inf)
+            if np.abs(gradient).max() < 1e-3 * np.abs(truth).max():
+                unreached.add(name.partition(",")[0])
+    more = {"missing": missing, "unreached": sorted(unreached), "error_of_largest": _plain(worst), **(evidence or {})}
+    return cases(key, title, comparisons, evidence=more)
 
 
 # -- a whole GPT -------------------------------------------------------------------------------------------------------
@@ -472,6 +502,40 @@ def attention_acts(student: Student, lab: Lab) -> Measurement:
     )
 
 
+@check("residual_connections", "Blocks add to what comes into them")
+def residual_connections(student: Student, lab: Lab) -> Measurement:
+    """With attention, or the dense layers, of every block answering zero, scores must still depend on the tokens: what comes
+    into a block goes past them."""
+    student.build_gpt(SMALL)
+    student.shake(draw=lab.public_seed("residual_connections") % (1 << 31))
+    ids = _tokens(lab, "residual_connections", SMALL)
+    other = (ids + 1) % SMALL.vocabulary
+    effects: dict[str, float] = {}
+    for part in ("attention", "dense"):
+        if student.silence(part, SMALL.dim):
+            before, after = (student.gpt_scores(tokens, SMALL.vocabulary) for tokens in (ids, other))
+            effects[part] = _change(before, after)
+        student.unchange()
+    if not effects:
+        return information(
+            residual_connections.key,
+            residual_connections.title,
+            "The layers of the GPT's blocks were not found apart, so nothing can be said about its shortcuts.",
+        )
+    missing = [part for part, effect in effects.items() if not effect > ROUNDING]
+    names = {"attention": "attention", "dense": "the dense layers"}
+    return statement(
+        residual_connections.key,
+        residual_connections.title,
+        right=not missing,
+        message=f"What goes past {' and '.join(names[part] for part in missing)} of a block is lost: with their answers at "
+        "zero, the scores depend on nothing."
+        if missing
+        else "What comes into a block goes past its attention and its dense layers.",
+        evidence={"missing": missing, "effects": {part: _plain(effect) for part, effect in effects.items()}},
+    )
+
+
 @check("gpt_gradients", "Every parameter's gradient is that of what the GPT computes")
 def gpt_gradients(student: Student, lab: Lab) -> Measurement:
     """backward() through the whole GPT against central differences (fourth order), some numbers of every parameter."""
@@ -492,12 +556,13 @@ def gpt_gradients(student: Student, lab: Lab) -> Measurement:
             raise
         measured = failed(gpt_gradients.key, gpt_gradients.title, fault)
         return replace(measured, evidence={**measured.evidence, "forward_only": True})
-    scores = functools.partial(student.nudge, ids, SMALL.vocabulary, step=STEP)
-    tried = _tried(random, facts, gradient)
-    sums = scores(*tried) @ upstream.reshape(-1)
-    slopes = (sums[:, 0] - 8 * sums[:, 1] + 8 * sums[:, 2] - sums[:, 3]) / (12 * STEP)
+    tried, step = _tried(random, facts, gradient), STEPS[np.dtype(precision)]
+    sums = student.nudge(ids, SMALL.vocabulary, *tried, step) @ upstream.reshape(-1)
+    near, far = (sums[:, 2] - sums[:, 1]) / (2 * step), (sums[:, 3] - sums[:, 0]) / (4 * step)
+    slopes = (4 * near - far) / 3
     limit = max(GRADIENT_TOLERANCES[np.dtype(precision)], GELU_TOLERANCE if _gelu_is_rough(student, lab) else 0.0)
-    return _slopes_compared(facts, tried, gradient, slopes, arrived, limit)
+    # Where the two differ, the curve bends within the step: so much the slope itself is uncertain.
+    return _slopes_compared(facts, tried, gradient, slopes, 0.1 * np.abs(near - far), arrived, limit)
 
 
 def _gelu_is_rough(student: Student, lab: Lab) -> bool:
@@ -529,6 +594,7 @@ def _slopes_compared(
     tried: tuple[NDArray[np.int64], NDArray[np.int64]],
     gradient: NDArray,
     slopes: NDArray,
+    uncertain: NDArray,
     arrived: NDArray,
     limit: float,
 ) -> Measurement:
@@ -542,7 +608,9 @@ def _slopes_compared(
         mine = which == number
         if not mine.any():
             continue
-        errors = np.abs(claimed[mine] - slopes[mine]) / max(float(np.abs(slopes[mine]).max()), least, 1e-12)
+        errors = np.maximum(np.abs(claimed[mine] - slopes[mine]) - uncertain[mine], 0) / max(
+            float(np.abs(slopes[mine]).max()), least, 1e-12
+        )
         errors = np.where(np.isfinite(errors), errors, np.inf)
         worst = int(errors.argmax())
         if not errors[worst] <= limit:

@@ -1,5 +1,8 @@
 """Whether the GPT is built of what earlier milestones built: by the calls that it makes, and by what its source says.
 
+A copy of an earlier component inherits and calls so much of the rest that the share of calls hardly shows it: of the components
+that the GPT needs, those that are written a second time count as not reused.
+
 Which functions are called, and how often, is the sandboxed side's word. So a call only counts where the upload's own source
 has such a function at that line, and where the source says that the language modules use the earlier ones: the trusted side
 reads that from the syntax trees and runs nothing.
@@ -82,8 +85,10 @@ def component_reuse(source: Source, lab: Lab) -> list[Measurement]:
     total = sum(counts.values())
     share = counts[True] / total if total else 0.0
     largest = functions[0][0] / total if functions else 0.0
-    rewritten = modules.rewritten()
+    called_here = {call.name.partition(".")[0] for call in called if modules.has(call) and not modules.is_earlier(call)}
+    rewritten = modules.rewritten() & called_here
     uses = modules.used_by_language()
+    own = len(rewritten) / max(len(rewritten | uses), 1)
     lab.exhibit(
         exhibits.table(
             "calls",
@@ -103,14 +108,17 @@ def component_reuse(source: Source, lab: Lab) -> list[Measurement]:
         "rewritten": sorted(rewritten)[:20],
         "one_function_dominates": largest > ONE_FUNCTION or unknown > total,
         "claimed_share": round(share, 4),
+        "rewritten_share": round(own, 4),
     }
-    if not believable:
-        share = 0.0
     words = f"{share:.1%} of {total:,} calls land in components of earlier milestones"
     if not believable:
         words = "The source of the language modules uses none of the earlier components, whatever was counted"
     if rewritten:
-        words += f"; written a second time: {', '.join(sorted(rewritten)[:5])}"
+        words += (
+            f"; of the {len(rewritten | uses)} that it needs, {len(rewritten)} are written a second time: "
+            f"{', '.join(sorted(rewritten)[:5])}"
+        )
+    share = share * (1 - own) if believable else 0.0
     measured = Measurement(
         key=component_reuse.key,
         title=component_reuse.title,
@@ -169,8 +177,16 @@ class Modules:
 
     def __init__(self, modules: dict[str, _Module]) -> None:
         self._modules = modules
+        # Earlier components that a file of earlier milestones has: elsewhere they are copies.
+        self._at_home = {
+            name
+            for module in modules.values()
+            if not module.language
+            for name in module.definitions
+            if name in EARLIER_NAMES
+        }
         self._mixed = {
-            name: _mentioned_by_earlier(module)
+            name: _mentioned_by_earlier(module, self._at_home)
             for name, module in modules.items()
             if module.language and module.earlier
         }
@@ -206,13 +222,12 @@ class Modules:
 
     def rewritten(self) -> set[str]:
         """Earlier components that a language file defines although another file has them."""
-        elsewhere = {n for m in self._modules.values() if not m.language for n in m.definitions if n in EARLIER_NAMES}
         return {
             name
             for module in self._modules.values()
             if module.language
-            for name in module.definitions
-            if name in elsewhere and name not in NEUTRAL and isinstance(module.definitions[name], ast.ClassDef)
+            for name, definition in module.definitions.items()
+            if name in self._at_home - NEUTRAL and isinstance(definition, ast.ClassDef)
         }
 
     def used_by_language(self) -> set[str]:
@@ -270,9 +285,9 @@ def _mentions(definition: ast.AST) -> set[str]:
     return {node.id for node in ast.walk(definition) if isinstance(node, ast.Name)}
 
 
-def _mentioned_by_earlier(module: _Module) -> set[str]:
-    """Top-level names of a file that are earlier components or are mentioned by one, and so on."""
-    waiting = [name for name in module.definitions if name in EARLIER_NAMES]
+def _mentioned_by_earlier(module: _Module, copies: set[str]) -> set[str]:
+    """Top-level names of a file that are earlier components, and no copies, or are mentioned by one, and so on."""
+    waiting = [name for name in module.definitions if name in EARLIER_NAMES - copies]
     found: set[str] = set()
     while waiting:
         name = waiting.pop()

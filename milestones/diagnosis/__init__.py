@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from milestones.contract import Diagnosis, Measurement
-from milestones.diagnosis import efficiency, layers, models, package, symptoms, training, vision
+from milestones.diagnosis import efficiency, language, layers, models, package, symptoms, training, vision
 from milestones.diagnosis.catalogue import causes_of
 
-MODULES = (package, layers, vision, models, training, efficiency, symptoms)
+MODULES = (package, layers, vision, models, training, efficiency, language, symptoms)
 CAUSES = tuple(cause for module in MODULES for cause in causes_of(module))
 
 

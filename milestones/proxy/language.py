@@ -110,6 +110,10 @@ class LanguageQuestions(Connection):
         """Turn the first rows of the table of positions upside down; whether one was found."""
         return self._change({"what": "positions", "length": length})
 
+    def silence(self, part: str, dim: int) -> int:
+        """Set to zero what ``attention`` or the ``dense`` layers of each block answer; how many arrays were changed."""
+        return self._change({"what": part, "dim": dim})
+
     def unchange(self) -> None:
         """Undo all changes since the last ``shake``."""
         self._change({"what": "nothing"})

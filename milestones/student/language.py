@@ -12,6 +12,7 @@ from milestones.student.adapter import accepts
 from milestones.student.operations import GPT_FACTS, REPORT_BYTES, Fault, GPTFact, Operation
 from milestones.student.parts import (
     FUSED,
+    OUTPUTS,
     QUERIES,
     has_gradients,
     is_number_holder,
@@ -158,13 +159,19 @@ class Language(Desk):
         return [np.asarray([len(holders)], dtype=np.int64)]
 
     def change(self, settings):
-        """Multiply the query projections by a factor, or turn the table of positions upside down; or undo all changes."""
+        """Multiply the query projections by a factor, turn the table of positions upside down, or silence what attention or
+        the dense layers of each block answer; or undo all changes."""
         model = self.state.written()
         if settings["what"] == "nothing":
             for holder, array in zip(model.holders(), model.start or [], strict=False):
                 write_array(holder, array.copy())
             return [np.zeros(1, dtype=np.int64)]
-        find = {"queries": self._scale_queries, "positions": self._turn_positions}[settings["what"]]
+        find = {
+            "queries": self._scale_queries,
+            "positions": self._turn_positions,
+            "attention": self._silence_attention,
+            "dense": self._silence_dense,
+        }[settings["what"]]
         return [np.asarray([find(model, settings)], dtype=np.int64)]
 
     def _scale_queries(self, model, settings):
@@ -184,6 +191,26 @@ class Language(Desk):
                 view = array.T if turned else array
                 view[..., part] = view[..., part] * settings["factor"]
                 changed += write_array(holder, array)
+        return changed
+
+    def _silence_attention(self, model, settings):
+        """Set the output projection of every attention to zero."""
+        projections = [
+            named_part(thing, OUTPUTS)
+            for thing, _ in things_within(model.network)
+            if named_part(thing, QUERIES) is not None or named_part(thing, FUSED) is not None
+        ]
+        return sum(_silence(projection) for projection in projections if projection is not None)
+
+    def _silence_dense(self, model, settings):
+        """Set to zero every layer that makes a block's width out of a greater one."""
+        width, changed = settings["dim"], 0
+        for thing, _ in things_within(model.network):
+            slot = weight_slot(thing) if is_layer(thing) else None
+            shape = () if slot is None else np.shape(to_array(slot.held))
+            sizes = shape[::-1] if self.state.components().stores_transposed() else shape
+            if len(sizes) == 2 and sizes[1] == width and sizes[0] >= 2 * width and bias_slot(thing, width) is not None:
+                changed += _silence(thing)
         return changed
 
     def _turn_positions(self, model, settings):
@@ -334,6 +361,13 @@ def _instance(maker):
     with contextlib.suppress(TypeError):
         return maker()
     return maker([])
+
+
+def _silence(layer):
+    """Set weight and bias of a layer to zero; how many were changed."""
+    slots = [] if is_number_holder(layer) else [weight_slot(layer), bias_slot(layer)]
+    holders = [slot.held for slot in slots if slot is not None] or [layer]
+    return sum(write_array(holder, np.zeros_like(to_array(holder))) for holder in holders)
 
 
 def _floats(array):

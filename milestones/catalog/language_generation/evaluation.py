@@ -11,6 +11,7 @@ from milestones.checks.attention import (
     layer_norm,
     positions_added,
     positions_matter,
+    residual_connections,
 )
 from milestones.checks.code_quality import quality_group
 from milestones.checks.gradients import dense_gradient
@@ -33,10 +34,10 @@ GROUPS = (
         title="The GPT",
         cpu_seconds=40,
         hidden_inputs=False,
-        checks=(gpt_scores, causality, positions_matter, attention_acts, gpt_gradients),
+        checks=(gpt_scores, causality, positions_matter, attention_acts, residual_connections, gpt_gradients),
     ),
     Group(key="generation", title="Generating", cpu_seconds=20, hidden_inputs=False, checks=(generate, tokenizer)),
-    Group(key="text", title="Learning a language", cpu_seconds=140, checks=(text_generation,)),
+    Group(key="text", title="Learning a language", cpu_seconds=170, checks=(text_generation,)),
     Group(
         key="unification",
         title="One framework for images and language",
