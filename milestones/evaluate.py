@@ -43,7 +43,11 @@ LOG_BYTES = 64 * 1024
 #: Characters of output that a page shows while the run goes on.
 LIVE_TAIL = 4_096
 # Reasons for a person to look that a measurement's evidence can give.
-HUMAN_REASONS = {"better_on_unseen": "the supplied weights do better on unseen images than on training images"}
+HUMAN_REASONS = {
+    "better_on_unseen": "the supplied weights do better on unseen images than on training images",
+    "text_of_supplied_weights": "a person reads the text that the supplied weights write: real words are no sense yet",
+    "one_function_dominates": "a single function makes most of the calls that count as component reuse",
+}
 
 
 def inspect(path: Path) -> tuple[archive.Upload, PackageLocation]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from milestones import exhibits
-from milestones.checks.attention import LENGTH, SMALL
+from milestones.checks.gpt import LENGTH, SMALL
 from milestones.checks.outcome import check, not_run, statement
 from milestones.contract import Measurement, Status
 from milestones.lab import Lab

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milestones import exhibits, reference
-from milestones.checks.attention import SMALL
+from milestones.checks.gpt import SMALL
 from milestones.checks.outcome import accuracy, check, failed, sentence_of, statement
-from milestones.contract import Measurement, Status
+from milestones.contract import Exhibit, Measurement, Status
 from milestones.datasets.grammar import some_words, write_sentences
 from milestones.lab import Lab
 from milestones.proxy import Student
@@ -358,7 +358,7 @@ class TextTrial:
         bits = self._bits(LOOK_TEXTS)
         if keep:
             self.curve.append((step * BATCH * CONTEXT, round(bits, 4) if math.isfinite(bits) else 1e9))
-            self.lab.show_curve(self.curve)
+            self.lab.show_curve(self._curve())
 
     # -- measuring -------------------------------------------------------------------------------------------------
 
@@ -496,16 +496,17 @@ class TextTrial:
 
     def _show_curve(self) -> None:
         if len(self.curve) > 1:
-            self.lab.exhibit(
-                exhibits.curve(
-                    "learning_curve",
-                    "How well does the GPT guess the next character while it learns?",
-                    {"Bits per character of held-out text": self.curve},
-                    x_title="Characters seen in training",
-                    y_title="Bits per character",
-                    reference=("frequencies of characters alone", self.text.unigram_bits()),
-                )
-            )
+            self.lab.exhibit(self._curve())
+
+    def _curve(self) -> Exhibit:
+        return exhibits.curve(
+            "learning_curve",
+            "How well does the GPT guess the next character while it learns?",
+            {"Bits per character of held-out text": self.curve},
+            x_title="Characters seen in training",
+            y_title="Bits per character",
+            reference=("frequencies of characters alone", self.text.unigram_bits()),
+        )
 
     def _show_text(self, written: list[str]) -> None:
         paragraphs = {"Drawn from the scores, 16 beginnings": "\n".join(written)}

@@ -1,24 +1,22 @@
 """Milestone 5, language generation: what the student's code is asked, in which groups, with which budgets."""
 
-from milestones.checks.attention import (
-    attention,
+from milestones.checks.attention import attention, embedding, gelu, layer_norm, positions_added
+from milestones.checks.code_quality import quality_group
+from milestones.checks.gpt import (
     attention_acts,
     causality,
-    embedding,
-    gelu,
     gpt_gradients,
     gpt_scores,
-    layer_norm,
-    positions_added,
     positions_matter,
     residual_connections,
 )
-from milestones.checks.code_quality import quality_group
 from milestones.checks.gradients import dense_gradient
 from milestones.checks.layers import dense_forward, network_composition, relu_forward, softmax_forward
 from milestones.checks.loading import package_import
+from milestones.checks.losses import cross_entropy, cross_entropy_gradient
 from milestones.checks.reuse import component_reuse, executed_calls
 from milestones.checks.text import generate, text_generation, tokenizer
+from milestones.checks.vision import convolution_forward, max_pool_forward
 from milestones.contract import Group
 
 GROUPS = (
@@ -50,6 +48,10 @@ GROUPS = (
             softmax_forward,
             dense_gradient,
             network_composition,
+            convolution_forward,
+            max_pool_forward,
+            cross_entropy,
+            cross_entropy_gradient,
         ),
     ),
     Group(
