@@ -28,6 +28,8 @@ GRADIENT_TOLERANCES = {np.dtype(np.float64): 1e-3, np.dtype(np.float32): 5e-3}
 GELU_TOLERANCE = 0.05
 #: Numbers of each parameter whose gradient is tried, the largest gradient among them.
 TRIED = 4
+#: More numbers than a GPT of this size can learn are no answer.
+MOST_PARAMETERS = 100_000
 #: How far a number is moved for that, by precision: as little as rounding allows.
 STEPS = {np.dtype(np.float64): 1e-3, np.dtype(np.float32): 1e-2}
 LARGE_FACTORS = (1e3, 1e5, 1e7, 1e9)
@@ -242,8 +244,13 @@ def gpt_gradients(student: Student, lab: Lab) -> Measurement:
     ids[0, :3] = ids[0, 0]  # a token that occurs more than once
     upstream = random.normal(size=(*ids.shape, SMALL.vocabulary))
     count = int(facts.sizes.sum())
-    if not count:
-        return statement(gpt_gradients.key, gpt_gradients.title, right=False, message="The GPT has no parameters().")
+    if not 0 < count <= MOST_PARAMETERS:
+        return statement(
+            gpt_gradients.key,
+            gpt_gradients.title,
+            right=False,
+            message=f"The GPT has {count:,} parameters, which can't be: it was asked for {SMALL.dim} numbers at each position.",
+        )
     try:
         gradient, arrived = student.gpt_gradient(ids, upstream, count, len(facts.sizes))
     except StudentFault as fault:

@@ -42,6 +42,8 @@ REUSE_MARK = 0.95
 #: Of all calls, the part that a single function may make without a person having a look.
 ONE_FUNCTION = 0.6
 MOST_SOURCE = 2_000_000
+#: Calls of one backward function for one look at the small GPT, whose graph has some hundred operations.
+MOST_BACKWARD = 20_000
 
 
 @check("executed_calls", "Which functions a GPT calls")
@@ -52,12 +54,22 @@ def executed_calls(student: Student, lab: Lab) -> Measurement:
     lab.claims["calls"] = called
     lab.claims["components"] = dict(student.load().components)
     total = sum(call.times for call in called)
+    backward = max((call for call in called if "backward" in call.name.lower()), key=lambda c: c.times, default=None)
+    repeated = backward is not None and backward.times > MOST_BACKWARD
+    message = f"{total:,} calls of {len(called)} functions of the package."
+    if repeated:
+        message += f" {backward.name} alone was called {backward.times:,} times for one look at a tiny GPT."
     return statement(
         executed_calls.key,
         executed_calls.title,
         right=total > 0,
-        message=f"{total:,} calls of {len(called)} functions of the package.",
-        evidence={"calls": total, "functions": len(called)},
+        message=message,
+        evidence={
+            "calls": total,
+            "functions": len(called),
+            "backward_repeats": repeated,
+            "largest_backward": None if backward is None else [backward.name, backward.file, backward.times],
+        },
     )
 
 

@@ -305,14 +305,33 @@ def _gpt_too_slow(m: Mapping[str, Measurement]) -> Found:
 
 
 @cause(
+    "backward_walks_again",
+    "Each operation must be visited once: bring the operations into an order in which each comes after all that use its "
+    "result (topological order), add up the gradients that arrive at it, and only then go on. A backward() that calls itself "
+    "for each input walks every path, and paths double wherever a result is used twice. This is also in the course's own code.",
+)
+def _backward_walks_again(m: Mapping[str, Measurement]) -> Found:
+    evidence = evidence_of(m, "executed_calls")
+    if not evidence.get("backward_repeats"):
+        return None
+    name, _, times = evidence["largest_backward"]
+    return (
+        f"backward() walks the same operations again and again: {name} was called {times:,} times or more for one look at a GPT "
+        "of two blocks.",
+        dict(evidence),
+    )
+
+
+@cause(
     "gpt_cannot_learn",
     "Build the GPT with operations that autograd knows, or bring trained weights: a submission.py with build_model(vocab_size) "
     "and weights/*.npz.",
 )
 def _gpt_cannot_learn(m: Mapping[str, Measurement]) -> Found:
-    if not evidence_of(m, "learns").get("no_way_to_learn"):
-        return None
-    return f"The GPT goes forward and can't be trained. {m['learns'].message}", {}
+    for key, name in (("learns", "no_way_to_learn"), ("gpt_gradients", "forward_only")):
+        if evidence_of(m, key).get(name):
+            return f"The GPT goes forward and can't be trained. {m[key].message}", {}
+    return None
 
 
 @cause(

@@ -39,6 +39,8 @@ COUNT_NAMES = ("max_new_tokens", "num_tokens", "n_tokens", "num_new_tokens", "ma
 CONTEXT_NAMES = ("max_seq_len", "max_length", "context_length", "block_size", "max_len", "context_size", "seq_len")
 DEEPEST = 8
 BATCH_OF_TEXTS = 64
+# Calls after which counting ends: a small GPT makes some thousands.
+MOST_CALLS = 400_000
 
 
 class LanguageModel:
@@ -57,14 +59,13 @@ class LanguageModel:
         self.wrap = self.adapter.tensor
 
     def forward(self, ids):
-        """Scores (n, length, vocabulary) as the student's own kind of tensor."""
-        if self.score is not None:
-            return self.score(self.network, ids)
+        """Scores (n, length, vocabulary) as the student's own kind of tensor, ready to go backward from."""
         return self.adapter.call(self.network, self.wrap(ids))
 
     def scores(self, ids):
         """Scores as an array, of the shape that they have to have."""
-        answer = np.asarray(to_array(self.forward(ids)))
+        found = self.forward(ids) if self.score is None else self.score(self.network, ids)
+        answer = np.asarray(to_array(found))
         if answer.shape != (*ids.shape, self.vocabulary):
             raise StudentFault(
                 Fault.UNSUITABLE,
@@ -77,6 +78,10 @@ class LanguageModel:
     def holders(self):
         """Its parameters, once each."""
         return parameters_of(self.network)
+
+
+class _Enough(BaseException):
+    """So many calls were counted that more would tell nothing new."""
 
 
 class Language(Desk):
@@ -246,6 +251,8 @@ class Language(Desk):
             raise StudentFault(Fault.UNSUITABLE, f"the scores have shape {np.shape(to_array(scores))}")
         if not callable(getattr(scores, "backward", None)):
             raise StudentFault(Fault.NO_GRADIENT, "what the GPT answers has no backward()")
+        if getattr(scores, "requires_grad", None) is False:
+            raise StudentFault(Fault.NO_GRADIENT, "what the GPT answers has lost the way back to its parameters")
         road.back(adapter, scores, upstream)
         rows, arrived = [], []
         for holder in holders:
@@ -336,16 +343,22 @@ class Language(Desk):
             for holder in model.holders():
                 require_gradient(holder)
         counted = Counter()
+        left = [MOST_CALLS]
 
         def count(frame, event, _):
             if event == "call":
                 counted[frame.f_code] += 1
+                left[0] -= 1
+                if left[0] < 0:
+                    raise _Enough
 
         sys.setprofile(count)
         try:
             scores = model.forward(ids)
             if road is not None and callable(getattr(scores, "backward", None)):
                 road.back(adapter, scores, np.ones(np.shape(to_array(scores))))
+        except _Enough:
+            pass
         finally:
             sys.setprofile(None)
         lines = []

@@ -65,7 +65,7 @@ class Parts(Desk):
         differentiable = road is not None and callable(getattr(output, "backward", None))
         if differentiable and np.shape(to_array(output)) == upstream.shape:
             road.back(adapter, output, upstream)
-            held = [gradient_of(start) if learns else None, *map(gradient_of, part.holders())]
+            held = [gradient_of(start) if learns else None, *part.gradients()]
             answers = [NOTHING if gradient is None else numbers(gradient) for gradient in held]
         return [numbers(output), *answers]
 
@@ -84,13 +84,37 @@ class Part:
         """What holds each parameter and its gradient."""
         return [slot.held for slot in self.slots]
 
+    def gradients(self):
+        """What arrived at each parameter."""
+        return [gradient_of(holder) for holder in self.holders()]
+
     def forward(self, x):
         """What it answers; the first of several answers."""
         return first_of(self.adapter.call(self.thing, x))
 
 
 class AttentionPart(Part):
-    """Self-attention; those of the first generation want query, key and value."""
+    """Self-attention; those of the first generation want query, key and value. One projection may make all three of them:
+    then its weight (size, 3 size) and bias stand for three weights and biases."""
+
+    def __init__(self, adapter, thing, slots, arrays):
+        self.fused = len(slots) == 4
+        if self.fused and arrays:
+            query, query_bias, key, key_bias, value, value_bias, *output = arrays
+            arrays = [np.hstack([query, key, value]), np.hstack([query_bias, key_bias, value_bias]), *output]
+        super().__init__(adapter, thing, slots, arrays)
+
+    def gradients(self):
+        """Those of query, key, value and output, the first three cut out of one where they are one."""
+        found = super().gradients()
+        if not self.fused:
+            return found
+        weight, bias, *output = found
+        if weight is not None and weight.shape[0] == 3 * weight.shape[1]:
+            weight = weight.T
+        weights = [None] * 3 if weight is None else np.split(weight, 3, axis=-1)
+        biases = [None] * 3 if bias is None else np.split(np.ravel(bias), 3)
+        return [*(part for pair in zip(weights, biases, strict=True) for part in pair), *output]
 
     def forward(self, x):
         """What it answers to ``x`` without any mask."""
@@ -205,19 +229,21 @@ def first_of(answer):
 def projection_slots(adapter, attention, size):
     """Where weight and bias of query, key, value and output are kept, as far as they are found apart."""
     slots = []
-    for names in (QUERIES, KEYS, VALUES, OUTPUTS):
+    fused = named_part(attention, QUERIES) is None and named_part(attention, FUSED) is not None
+    for names in (FUSED, OUTPUTS) if fused else (QUERIES, KEYS, VALUES, OUTPUTS):
         projection = named_part(attention, names)
         if projection is None:
             raise StudentFault(
                 Fault.MISSING,
                 f"{type(attention).__name__} has no projection that can be set: no attribute such as {names[0]}",
             )
-        weight = weight_slot(projection, (size, size)) if not is_number_holder(projection) else None
+        width = 3 * size if names is FUSED else size
+        weight = weight_slot(projection, (size, width)) if not is_number_holder(projection) else None
         if weight is None:
             raise StudentFault(
                 Fault.MISSING, f"{names[0]} of {type(attention).__name__} is no layer with a weight of its own"
             )
-        bias = bias_slot(projection, size)
+        bias = bias_slot(projection, width)
         if bias is None:
             raise StudentFault(Fault.MISSING, f"{names[0]} of {type(attention).__name__} keeps no bias")
         slots += [weight, bias]

@@ -63,7 +63,10 @@ def test_supplied_weights_are_measured_on_the_corpus_and_a_person_reads_the_text
     result = assert_verdict(5, named("shakespeare_weights"), tmp_path)
     measured = {measurement.key: measurement for measurement in result.measurements}
     evidence = measured["readable_text"].evidence
-    assert evidence["supplied"]
+    # Without the corpus there is no text of 65 characters: the same package is trained then.
+    assert evidence["supplied"] is not result.practice_data
+    if result.practice_data:
+        return
     assert evidence["copied"] <= 60
     assert 0.05 < evidence["real_words"] / evidence["words"] < 0.6
     assert any("reads the text" in reason for reason in result.needs_human)
@@ -143,9 +146,33 @@ def with_weights_stored_the_other_way_round(files):
     )
 
 
+def with_one_projection_for_queries_keys_and_values(files):
+    return changed(
+        files,
+        ATTENTION,
+        (
+            "        self.q_proj = Linear(embed_dim, embed_dim)\n        self.k_proj = Linear(embed_dim, embed_dim)\n"
+            "        self.v_proj = Linear(embed_dim, embed_dim)\n        self.out_proj",
+            "        self.qkv = Linear(embed_dim, 3 * embed_dim)\n        self.out_proj",
+        ),
+        (
+            "        queries = self._split(self.q_proj(x))\n        keys = self._split(self.k_proj(x))\n"
+            "        values = self._split(self.v_proj(x))\n",
+            "        eyes = [np.eye(self.embed_dim * 3, self.embed_dim, -self.embed_dim * i) for i in range(3)]\n"
+            "        queries, keys, values = (self._split(self.qkv(x) @ Tensor(eye.astype(x.dtype))) for eye in eyes)\n",
+        ),
+        ("(self.q_proj, self.k_proj, self.v_proj, self.out_proj)", "(self.qkv, self.out_proj)"),
+    )
+
+
 @pytest.mark.parametrize(
     "manner",
-    [in_the_manner_of_the_first_edition, with_weights_next_to_the_output, with_weights_stored_the_other_way_round],
+    [
+        with_one_projection_for_queries_keys_and_values,
+        in_the_manner_of_the_first_edition,
+        with_weights_next_to_the_output,
+        with_weights_stored_the_other_way_round,
+    ],
     ids=lambda manner: manner.__name__.replace("_", " "),
 )
 def test_a_correct_gpt_is_right_in_any_manner(manner, tmp_path):

@@ -35,7 +35,7 @@ GROUPS = (
         checks=(gpt_scores, causality, positions_matter, attention_acts, residual_connections, gpt_gradients),
     ),
     Group(key="generation", title="Generating", cpu_seconds=20, hidden_inputs=False, checks=(generate, tokenizer)),
-    Group(key="text", title="Learning a language", cpu_seconds=170, checks=(text_generation,)),
+    Group(key="text", title="Learning a language", cpu_seconds=150, checks=(text_generation,)),
     Group(
         key="unification",
         title="One framework for images and language",
