@@ -323,7 +323,7 @@ def _gradients_of_part(
         if gradient.size == truth.size:
             error = np.abs(shaped - truth).max() / max(float(np.abs(truth).max()), 1e-12)
             worst = max(worst, float(error) if np.isfinite(error) else np.inf)
-            if np.abs(gradient).max() < 1e-3 * np.abs(truth).max():
+            if np.abs(gradient).max() < 1e-2 * np.abs(truth).max():
                 unreached.add(name.partition(",")[0])
     more = {"missing": missing, "unreached": sorted(unreached), "error_of_largest": plain(worst), **(evidence or {})}
     return cases(key, title, comparisons, evidence=more)

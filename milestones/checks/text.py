@@ -542,7 +542,7 @@ class TextTrial:
                 if self.step_seconds is not None:
                     measured = replace(measured, message=self._slowness())
             if isinstance(error, StudentFault) and error.code == Fault.NO_GRADIENT:
-                evidence["no_way_to_learn"] = True
+                evidence = {"no_way_to_learn": True, "text": evidence["text"]}
                 measured = replace(measured, message=f"It can't be trained: {sentence_of(error)}.")
             rows.append(replace(measured, evidence=evidence))
         return rows

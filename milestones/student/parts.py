@@ -60,7 +60,14 @@ class Parts(Desk):
                 require_gradient(holder)
         learns = road is not None and inputs.dtype.kind == "f"
         start = road.input(adapter, inputs, requires_grad=True) if learns else adapter.tensor(inputs)
-        output = part.forward(start)
+        try:
+            output = part.forward(start)
+        except Exception:
+            if not learns or not road.through_variables:
+                raise
+            # What came with the first language model takes Tensors only, whatever earlier layers learnt to take.
+            part = MAKERS[settings["component"]](adapter, settings, list(parameters))
+            output, road = part.forward(adapter.tensor(inputs)), None
         answers = [NOTHING] * (1 + len(parameters))
         differentiable = road is not None and callable(getattr(output, "backward", None))
         if differentiable and np.shape(to_array(output)) == upstream.shape:
