@@ -228,6 +228,11 @@ def test_a_headline_that_is_no_accuracy_is_shown_in_its_own_unit(alice, mileston
     evaluation = published(place(alice), milestone, measurements=(measured,))
     text = text_of(client_of(alice).get(page_of(evaluation)))
     assert "Bits per character 0.624 bits 0.61 bits to 0.64 bits, n = 4,000" in text
+    converges = dataclasses.replace(
+        measured, title="It converges", kind="share", value=1.0, unit="", low=None, high=None, passed=True
+    )
+    evaluation = published(place(alice), milestone, measurements=(converges,))
+    assert "It converges yes n = 4,000" in text_of(client_of(alice).get(page_of(evaluation)))
     nothing = published(place(alice), milestone, measurements=())
     assert "Measured — not measured" in text_of(client_of(alice).get(page_of(nothing)))
 

@@ -74,7 +74,8 @@ def _charts(
             threshold=milestone.threshold,
         )
     )
-    subject = next((name for mark, name in SUBJECTS if mark in rubric.benchmark.measurement.lower()), None)
+    headline = rubric.benchmark.measurement.lower()
+    subject = next((name for mark, name in SUBJECTS if mark in headline and "accuracy" in headline), None)
     if subject:
         drawn.append(
             charts.accuracy_distribution(

@@ -6,6 +6,7 @@ Plotly reads a little HTML in every text that it draws, links included: a text t
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ import plotly.graph_objects as go
 from grading.analytics.charts import BLUE, COLOURS, INK_SOFT, NUMBERS, Cell, Chart, axis_of, figure_of
 
 LONGEST_LABEL = 32
+SHORT_LABEL = 6
+#: Characters of tick labels that fit below a drawing of a third of the page.
+ROOM_FOR_LABELS = 24
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "diamond", "x", "triangle-up", "cross")
 
@@ -124,6 +128,7 @@ def heat_map(
     ]
     rows = [y_labels[row] if y_labels else str(row) for row in range(height)]
     columns = [x_labels[column] if x_labels else str(column) for column in range(width)]
+    least, most = (min(known)[0], max(known)[0]) if known else (0.0, 1.0)
     sentence = f"{height} × {width} values."
     if known:
         value, row, column = max(known)
@@ -132,14 +137,17 @@ def heat_map(
         sentence += f" Blank: {height * width - len(known)} without a finite value."
     trace = go.Heatmap(
         z=[list(line) for line in values], colorscale="Viridis", xgap=1, ygap=1, hoverongaps=False,
-        colorbar={"title": {"text": label(value_title)}, "thickness": 12, "outlinewidth": 0, **NUMBERS},
+        colorbar={"title": {"text": wrapped(value_title), "side": "right"}, "thickness": 12, "outlinewidth": 0, **NUMBERS},
+        zmin=min(0.0, least), zmax=most if most > least else least + 1.0,
         text=[[f"{label(rows[row])}, {label(columns[column])}" for column in range(width)] for row in range(height)],
         hovertemplate="%{text}: %{z:.4g}<extra></extra>",
     )  # fmt: skip
     figure = figure_of(
         [trace],
-        xaxis=axis_of(x_title, **_ticks(columns)),
-        yaxis=axis_of(y_title, autorange="reversed", **_ticks(rows)),
+        xaxis=axis_of(
+            wrapped(x_title), **_ticks(columns, most=max(2, ROOM_FOR_LABELS // max(map(len, columns), default=1)))
+        ),
+        yaxis=axis_of(wrapped(y_title), autorange="reversed", **_ticks(rows)),
     )
     return Chart(
         key=key,
@@ -190,10 +198,16 @@ def bars(
     )
 
 
-def _ticks(labels: Sequence[str]) -> dict[str, Any]:
+def _ticks(labels: Sequence[str], *, most: int = 16) -> dict[str, Any]:
     """Every label, or as many as there is room for."""
-    step = max(1, math.ceil(len(labels) / 16))
-    return {"tickvals": list(range(0, len(labels), step)), "ticktext": [label(name) for name in labels[::step]]}
+    step = max(1, math.ceil(len(labels) / most))
+    ticks = {"tickvals": list(range(0, len(labels), step)), "ticktext": [label(name) for name in labels[::step]]}
+    return {**ticks, "tickangle": 0} if max(map(len, labels), default=0) <= SHORT_LABEL else ticks
+
+
+def wrapped(title: str) -> str:
+    """A title of ours in lines that fit beside a small drawing."""
+    return "<br>".join(map(label, textwrap.wrap(title, 26)))
 
 
 def label(text: str) -> str:
