@@ -41,6 +41,7 @@ They are the checks that the server runs, so what they find here is what the ser
 - Real data sets are used where `DATASETS_DIR` (or `--datasets`, or a folder `data` beside the scripts) holds them. Otherwise
   practice data of the same shape is made, and the result says so; it counts on the server only if your course uses it too.
 - A much slower machine may train fewer steps or measure fewer images in the same CPU seconds. What it settled on is shown.
+  On macOS the CPU time of a running program is not known here, so budgets of CPU time are not kept there.
 """
 
 

@@ -91,14 +91,28 @@ class Process:
 
     def poll(self) -> int | None:
         """The exit code, negative for a signal, or None while it runs."""
-        if self.returncode is None and os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            if self._leads_session:
-                # Now, since after it is reaped its number may be somebody else's.
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self.pid, signal.SIGKILL)
-            _pid, status, self.rusage = os.wait4(self.pid, 0)
-            self.returncode = self._popen.returncode = os.waitstatus_to_exitcode(status)
+        if self.returncode is not None:
+            return self.returncode
+        if hasattr(os, "waitid"):
+            if not os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                return None
+            # Now, since after it is reaped its number may be somebody else's.
+            self._end_session()
+            _pid, status, rusage = os.wait4(self.pid, 0)
+        else:  # macOS before Python 3.13 can't look without reaping
+            pid, status, rusage = os.wait4(self.pid, os.WNOHANG)
+            if not pid:
+                return None
+            self._end_session()
+        self.rusage, self.returncode = rusage, os.waitstatus_to_exitcode(status)
+        self._popen.returncode = self.returncode
         return self.returncode
+
+    def _end_session(self) -> None:
+        """Kill what a program without a process namespace has left running."""
+        if self._leads_session:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def wait(self, seconds: float) -> bool:
         """Whether it has ended within ``seconds``."""
