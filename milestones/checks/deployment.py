@@ -23,8 +23,9 @@ PROBES, PROBES_OF_SLOW, SLOW_IMAGE = 16, 4, 0.05
 # How far two answers may be apart, by the size of the scores, that are the same but for rounding.
 ROUNDING = 1e-3
 AMPLITUDE = 0.2
-# Of the predictions before, those that must survive eight bits and the loss of a few small weights.
-KEPT_BY_QUANTISATION = 0.9
+# Of the answers to random images, those that eight bits must leave: a correct form left 93 to 100 % on networks of ours, since
+# scores of random images lie close together.
+KEPT_BY_QUANTISATION = 0.75
 # A form in eight bits takes a quarter; some bytes more for scales.
 LEAST_SHRINKING = 3.0
 # Half a step of 255 over the range, with room for rounding of the zero point.
