@@ -253,34 +253,29 @@ def _evaluation(student: Student, run: Run) -> list[Measurement]:
         return [failed(key, TITLES[key], fault) for key in keys]
     harmless = _same(answer.evaluated, answer.trained)
     loss, accuracy, evidence = run.claims()
-    silent = np.isnan(answer.accuracy) and np.isnan(answer.loss)
-    if silent or not harmless.equal:
-        reason = "evaluating answers no numbers" if silent else "the weights are others after evaluating than before"
-        unclear = [not_run(key, TITLES[key], reason) for key in keys[1:]]
-    else:
-        unclear = [
-            statement(
+    if harmless.equal:
+        claims = [
+            _claim(
                 "evaluate_loss",
-                TITLES["evaluate_loss"],
                 right=loss,
-                message=f"{evidence['claimed_loss']} for a mean cross-entropy of {evidence['loss']:.4g}."
-                if not loss
-                else f"{evidence['loss']:.4g}, as it is.",
+                claimed=evidence["claimed_loss"],
+                truth=f"a mean cross-entropy of {evidence['loss']:.4g}",
                 evidence=evidence,
             ),
-            statement(
+            _claim(
                 "evaluate_accuracy",
-                TITLES["evaluate_accuracy"],
                 right=accuracy,
-                message=f"{evidence['claimed_accuracy']} where {evidence['accuracy']:.4g} of the answers are right."
-                if not accuracy
-                else f"{evidence['accuracy']:.4g}, as it is.",
+                claimed=evidence["claimed_accuracy"],
+                truth=f"a share of right answers of {evidence['accuracy']:.4g}",
                 evidence=evidence,
             ),
         ]
+    else:
+        reason = "the weights are others after evaluating than before"
+        claims = [not_run(key, TITLES[key], reason) for key in keys[1:]]
     if answer.outcome == Evaluated.METRIC_RAISED:
         key = "evaluate_accuracy"
-        unclear[1] = failed(key, TITLES[key], StudentFault(Fault.RAISED, (), answer.words))
+        claims[1] = failed(key, TITLES[key], StudentFault(Fault.RAISED, (), answer.words))
     return [
         statement(
             "evaluate_harmless",
@@ -291,8 +286,16 @@ def _evaluation(student: Student, run: Run) -> list[Measurement]:
             else f"Evaluating changes the weights: {harmless.sentence()}.",
             evidence={"changed": not harmless.equal},
         ),
-        *unclear,
+        *claims,
     ]
+
+
+def _claim(key: str, *, right: bool, claimed: float | str, truth: str, evidence: dict[str, Any]) -> Measurement:
+    """Whether a number that evaluating answers is right. One that it does not answer is no mistake."""
+    if claimed == "nan":
+        return not_run(key, TITLES[key], f"evaluating does not answer it (it would be {truth})")
+    message = f"{claimed:.4g}, as it is." if right else f"{claimed} for {truth}."
+    return statement(key, TITLES[key], right=right, message=message, evidence=evidence)
 
 
 # -- checkpoints -------------------------------------------------------------------------------------------------------

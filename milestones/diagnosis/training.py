@@ -334,7 +334,11 @@ def _loop_mistake(m: Mapping[str, Measurement], mistake: str) -> Evidence | None
 def _trainer_never_updates(m: Mapping[str, Measurement]) -> Found:
     found = _loop_mistake(m, "never updates")
     # An optimizer that moves nothing is the cause then, and so is a loss that sends nothing back.
-    if found is None or _follows(m, "sgd_path", "moves nothing"):
+    if (
+        found is None
+        or _follows(m, "sgd_path", "moves nothing")
+        or evidence_of(m, "cross_entropy_gradient").get("missing")
+    ):
         return None
     if not found["steps"]:
         why = "optimizer.step() is never called"

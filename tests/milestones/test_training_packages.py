@@ -332,6 +332,30 @@ def test_a_metric_that_raises_leaves_the_pass_and_the_loss_their_points(tmp_path
     assert asked["evaluate_accuracy"].status is Status.CRASHED
 
 
+@pytest.mark.parametrize("answer", ["float(np.mean(losses))", "{'loss': np.mean(losses)}"], ids=["a number", "a table"])
+def test_an_evaluation_that_gives_the_loss_alone_lacks_the_accuracy_and_has_none_wrong(answer, tmp_path):
+    files = changed(FULL, TRAINING, ("return float(np.mean(losses)), right / count", f"return {answer}"))
+    asked = Asked(files, tmp_path, "trainer")
+    assert asked["evaluate_loss"].status is Status.PASSED
+    assert asked["evaluate_accuracy"].status is Status.NOT_RUN
+    assert "accuracy_mistaken" not in asked.causes
+
+
+def test_a_loss_that_sends_nothing_back_is_named_and_not_the_trainer_that_waits_for_it(tmp_path):
+    files = changed(
+        FULL,
+        LOSSES,
+        (
+            "return apply(CrossEntropyOperation(logits, classes.astype(np.int64).reshape(-1)))",
+            "cut = Tensor(logits.data, requires_grad=True)\n"
+            "        return apply(CrossEntropyOperation(cut, classes.astype(np.int64).reshape(-1)))",
+        ),
+    )
+    asked = Asked(files, tmp_path, "losses", "optimizers", "trainer")
+    assert asked["trainer_updates"].value == 0
+    assert asked.causes == {"loss_gradient_missing"}
+
+
 def test_a_package_without_a_trainer_is_told_what_was_looked_for(tmp_path):
     files = {name: text for name, text in FULL.items() if name not in (TRAINING, "tinytorch/__init__.py")}
     asked = Asked(files, tmp_path, "trainer")
