@@ -25,8 +25,8 @@ TRAINED = "The convolution is trained"
 # Shuffling the weights of a convolution that matters costs at least so much accuracy.
 ACTS = 0.1
 # Sizes that the number of feature images may settle on, and of the budget what each part of the training may take. What
-# features cost is known well, so the margin for a busier machine is the ladder's factor of two.
-FEATURE_LADDER = (500, 1_000, 2_000, 5_000, 10_000, 20_000, 40_000)
+# features cost is measured, and half of what could be paid for is left as a margin for a busier machine.
+FEATURE_LADDER = (500, 1_000, 2_000, 5_000, 7_500, 10_000, 15_000, 20_000, 30_000, 40_000)
 JOINT_SHARE = 0.3
 FEATURE_SHARE = 0.85
 HEAD_SHARE = 0.3

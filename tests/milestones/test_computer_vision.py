@@ -72,7 +72,7 @@ def test_the_full_package_gets_everything_but_what_a_person_marks(evaluated):
 def test_people_see_the_curve_the_confusion_the_mistakes_the_parameters_and_where_gradients_err(evaluated):
     shown = {exhibit.key: exhibit for exhibit in evaluated("full_package").exhibits}
     assert {"learning_curve", "confusion", "mistakes", "parameters", "convolution_gradient_error"} <= shown.keys()
-    (curve,) = shown["learning_curve"].data["series"].values()
+    ((_, curve),) = shown["learning_curve"].data["series"]
     assert [x for x, _ in curve] == sorted(x for x, _ in curve)
     assert curve[-1][1] < 0.3 < curve[0][1]
 
