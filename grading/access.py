@@ -19,6 +19,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
+from grading.history import OPEN_TO_STUDENTS
 from grading.models import (
     AuditEvent,
     Course,
@@ -26,9 +27,12 @@ from grading.models import (
     CriterionScore,
     Enrollment,
     Evaluation,
+    LineComment,
     MilestoneResult,
     Person,
+    RegradeRequest,
     Rerun,
+    SavedComment,
     Submission,
 )
 
@@ -232,6 +236,89 @@ def results_for(user: Person, course: Course) -> QuerySet[MilestoneResult]:
 
 
 def audit_for(user: Person, course: Course) -> QuerySet[AuditEvent]:
-    """The audit trail of ``course``, for its instructors alone."""
-    rows = AuditEvent.objects.filter(course=course).select_related("who")
-    return rows if _sees_all(user) else rows.filter(_enrolled(user, "course", [Role.INSTRUCTOR]))
+    """The history of ``course``: all of it for staff; a student's own part as far as it is theirs to know and not held."""
+    rows = AuditEvent.objects.filter(course=course).select_related("who", "student__person", "course_milestone")
+    if is_staff_of(user, course):
+        return rows
+    own = rows.filter(student__person=user.pk, student__active=True, student__person__is_active=True)
+    return own.filter(Q(course_milestone=None) | Q(course_milestone__hold_grades=False), what__in=OPEN_TO_STUDENTS)
+
+
+# --- what people say ---
+
+
+def staff_of(course: Course) -> QuerySet[Person]:
+    """The assistants and instructors of ``course``, among whom work is shared out."""
+    places = Enrollment.objects.filter(course=course, role__in=STAFF, active=True)
+    return Person.objects.filter(is_active=True, enrollments__in=places).order_by("full_name", "username")
+
+
+def regrade_requests_for(user: Person) -> QuerySet[RegradeRequest]:
+    """The regrade requests that ``user`` may see: their own, and those of courses where they are staff."""
+    rows = RegradeRequest.objects.select_related(
+        "criterion_score__evaluation__submission__course_milestone__course",
+        "student__person",
+        "assignee",
+        "answered_by",
+    )
+    return _own_or_staff(user, rows, student="student", course="course")
+
+
+def get_own_regrade_request(user: Person, request_id: int) -> RegradeRequest:
+    """A request that ``user`` made as a student, or 404."""
+    return get_object_or_404(regrade_requests_for(user), pk=request_id, student__person=user.pk)
+
+
+def get_regrade_request_to_answer(user: Person, request_id: int) -> RegradeRequest:
+    """A request that ``user`` may answer and share out, or 404: staff, and never about their own work."""
+    found = get_object_or_404(regrade_requests_for(user), pk=request_id)
+    if not can_override(user, found.criterion_score.evaluation.submission):
+        raise Http404("No such page.")
+    return found
+
+
+def get_criterion_score_to_ask_about(user: Person, criterion_score_id: int) -> CriterionScore:
+    """One criterion of ``user``'s own work, as a student and while its results are shown, or 404."""
+    own = criterion_scores_for(user).filter(
+        evaluation__student__person=user.pk,
+        evaluation__student__active=True,
+        evaluation__student__role=Role.STUDENT,
+        evaluation__submission__course_milestone__hold_grades=False,
+    )
+    return get_object_or_404(own.prefetch_related("overrides"), pk=criterion_score_id)
+
+
+def get_submission_to_mark(user: Person, course: Course, submission_id: int) -> Submission:
+    """One submission of ``course`` that ``user`` may mark, or 404."""
+    found = get_object_or_404(submissions_for(user), pk=submission_id, course_milestone__course=course)
+    if not can_override(user, found):
+        raise Http404("No such page.")
+    return found
+
+
+def line_comments_for(user: Person, submission: Submission) -> QuerySet[LineComment]:
+    """The remarks on the lines of ``submission`` that stand: for staff, and for its author once grades are shown."""
+    rows = LineComment.objects.filter(submission=submission, withdrawn_at=None).select_related("by")
+    return rows if may_see_scores(user, submission.course_milestone) else rows.none()
+
+
+def get_line_comment_to_withdraw(user: Person, comment_id: int) -> LineComment:
+    """A remark that ``user`` made, or any of a course that they instruct; else 404."""
+    rows = LineComment.objects.filter(withdrawn_at=None).select_related("submission__course_milestone__course", "by")
+    found = get_object_or_404(rows, pk=comment_id, submission__in=submissions_for(user).values("pk"))
+    enrollment = enrollment_for(user, found.submission.course_milestone.course)
+    instructs = _sees_all(user) or (enrollment is not None and enrollment.role == Role.INSTRUCTOR)
+    if not can_override(user, found.submission) or not (instructs or found.by_id == user.pk):
+        raise Http404("No such page.")
+    return found
+
+
+def saved_comments_for(user: Person, course: Course) -> QuerySet[SavedComment]:
+    """The comment bank of ``course``, for its staff alone."""
+    rows = SavedComment.objects.filter(course=course).select_related("by")
+    return rows if _sees_all(user) else rows.filter(_enrolled(user, "course", STAFF))
+
+
+def get_saved_comment(user: Person, course: Course, comment_id: int) -> SavedComment:
+    """One of :func:`saved_comments_for`, or 404."""
+    return get_object_or_404(saved_comments_for(user, course), pk=comment_id)

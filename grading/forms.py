@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import zoneinfo
 from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
 from django.utils.crypto import get_random_string
 
 from grading.models import CriterionScore, Person
@@ -74,14 +77,28 @@ class OverrideForm(forms.Form):
         error_messages={"required": "Give a reason: the student and your colleagues will read it."},
     )
 
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput, help_text="The latest mark on the page.")
+
     def __init__(self, *args: Any, criterion: CriterionScore, **kwargs: Any) -> None:
         kwargs.setdefault("auto_id", f"id_criterion_{criterion.pk}_%s")
         super().__init__(*args, **kwargs)
-        field = self.fields["points"]
+        field = self.fields.get("points")
+        if field is None:
+            return
         field.max_value = criterion.maximum
         field.label = f"Points of {criterion.maximum:g}"
         field.validators.append(forms.fields.validators.MaxValueValidator(criterion.maximum))
         field.widget.attrs["max"] = f"{criterion.maximum:g}"
+
+    def clean_seen(self) -> int:
+        """A form that names no mark has seen none: it can never overwrite one."""
+        return self.cleaned_data["seen"] or 0
+
+
+class UndoForm(OverrideForm):
+    """Why the latest mark is taken back; which one that is says ``seen``."""
+
+    points = None
 
 
 class BenchmarkForm(forms.Form):
@@ -107,3 +124,80 @@ class RerunForm(ReasonForm):
 
     draws = forms.TypedChoiceField(choices=[("same", "same"), ("new", "new")], coerce=lambda value: value == "same")
     expected = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+
+
+class RegradeForm(forms.Form):
+    """What a student asks to be looked at again."""
+
+    text = forms.CharField(label="What should be looked at again, and why", max_length=4000)
+
+
+class AnswerForm(OverrideForm):
+    """An answer to a regrade request; points are needed only where they change."""
+
+    changed = forms.TypedChoiceField(
+        label="The points", choices=[("no", "stay"), ("yes", "change")], coerce=lambda value: value == "yes"
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["points"].required = False
+        self.fields["reason"].label = "Answer"
+        self.fields["reason"].error_messages["required"] = "Write an answer: the student reads it."
+
+    def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("changed") and self.cleaned_data.get("points") is None and "points" not in self.errors:
+            self.add_error("points", "Say how many points it gets now.")
+        return self.cleaned_data
+
+
+class CareForm(forms.Form):
+    """Who of the staff takes care of something; empty gives it back to everybody."""
+
+    assignee = forms.ModelChoiceField(Person.objects.none(), required=False)
+
+    def __init__(self, *args: Any, staff: QuerySet[Person], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["assignee"].queryset = staff
+
+
+class RegradeCareForm(CareForm):
+    """The same, and until when an answer is meant to be there; the day ends with its last minute, in the course's timezone."""
+
+    answer_due = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}))
+
+    def due(self, zone: zoneinfo.ZoneInfo) -> dt.datetime | None:
+        day = self.cleaned_data["answer_due"]
+        return None if day is None else dt.datetime.combine(day, dt.time(23, 59), tzinfo=zone)
+
+
+class ShareOutForm(forms.Form):
+    """Among whom what is nobody's yet is shared out."""
+
+    among = forms.ModelMultipleChoiceField(Person.objects.none(), error_messages={"required": "Choose somebody first."})
+
+    def __init__(self, *args: Any, staff: QuerySet[Person], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["among"].queryset = staff
+
+
+class LineCommentForm(forms.Form):
+    """A remark on one line of a file."""
+
+    file = forms.CharField(max_length=400)
+    line = forms.IntegerField(min_value=1)
+    text = forms.CharField(label="Remark", max_length=2000)
+
+
+class SavedCommentForm(forms.Form):
+    """An entry of the comment bank, for one criterion of one of the course's milestones or for any."""
+
+    text = forms.CharField(label="Comment", max_length=2000)
+    criterion = forms.CharField(max_length=100, required=False)
+
+
+class DeskModeForm(forms.Form):
+    """How one assistant works at the desk: without names, with single-key shortcuts."""
+
+    anonymous = forms.NullBooleanField(required=False)
+    shortcuts = forms.NullBooleanField(required=False)

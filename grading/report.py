@@ -31,6 +31,17 @@ class CriterionReport:
         return self.overrides[-1].points if self.overrides else self.score.points
 
     @property
+    def latest_mark(self) -> int:
+        """The id of the mark that is in force; 0 for none. A form sends it back, so that nothing unseen is overwritten."""
+        return self.overrides[-1].pk if self.overrides else 0
+
+    @property
+    def points_before(self) -> float | None:
+        """What undoing the latest mark leads back to; None where there is nothing to lead back to."""
+        marks = self.overrides
+        return marks[-2].points if len(marks) > 1 else self.score.points if marks else None
+
+    @property
     def level(self) -> str:
         """The level of the points that count; empty while nobody has marked it."""
         if self.points is None or not self.score.maximum:

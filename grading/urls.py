@@ -3,7 +3,21 @@
 from django.conf import settings
 from django.urls import path
 
-from grading.views import account, classes, components, courses, marking, milestones, queue, reruns, submissions
+from grading.views import (
+    account,
+    classes,
+    components,
+    courses,
+    desk,
+    files,
+    history,
+    marking,
+    milestones,
+    queue,
+    regrades,
+    reruns,
+    submissions,
+)
 
 urlpatterns = [
     path("", courses.courses, name="courses"),
@@ -20,6 +34,16 @@ urlpatterns = [
     path("courses/<slug:slug>/queue/", queue.queue, name="queue"),
     path("courses/<slug:slug>/queue/charts/<slug:chart>.csv", queue.chart_csv, name="queue_chart_csv"),
     path("courses/<slug:slug>/needs-a-person/", queue.needs_human, name="needs_human"),
+    path("courses/<slug:slug>/desk/", desk.queue, name="desk"),
+    path("courses/<slug:slug>/desk/mode/", desk.mode, name="desk_mode"),
+    path("courses/<slug:slug>/desk/share-out/", desk.share_out, name="share_out"),
+    path("courses/<slug:slug>/desk/<int:submission>/", desk.item, name="desk_item"),
+    path("courses/<slug:slug>/desk/<int:submission>/assign/", desk.assign, name="assign_submission"),
+    path("courses/<slug:slug>/comments/", files.saved_comments, name="saved_comments"),
+    path("courses/<slug:slug>/comments/save/", files.save_comment, name="save_comment"),
+    path("courses/<slug:slug>/comments/<int:comment>/drop/", files.drop_comment, name="drop_comment"),
+    path("courses/<slug:slug>/regrades/", regrades.regrades, name="regrades"),
+    path("courses/<slug:slug>/history/", history.history, name="history"),
     path("courses/<slug:slug>/reruns/new/", reruns.plan, name="plan_rerun"),
     path("courses/<slug:slug>/reruns/start/", reruns.start, name="start_rerun"),
     path("courses/<slug:slug>/reruns/<int:rerun>/", reruns.rerun, name="rerun_of_many"),
@@ -36,7 +60,15 @@ urlpatterns = [
     path("submissions/<int:submission>/result.json", submissions.result_json, name="result_json"),
     path("submissions/<int:submission>/figures/<slug:figure>.csv", submissions.figure_csv, name="figure_csv"),
     path("submissions/<int:submission>/file/", submissions.uploaded_file, name="uploaded_file"),
+    path("submissions/<int:submission>/files/", files.files, name="files"),
+    path("submissions/<int:submission>/files/comment/", files.comment, name="comment_on_line"),
+    path("line-comments/<int:comment>/withdraw/", files.withdraw, name="withdraw_line_comment"),
     path("criteria/<int:criterion>/override/", marking.override, name="override"),
+    path("criteria/<int:criterion>/undo/", marking.undo, name="undo_mark"),
+    path("criteria/<int:criterion>/regrade/", regrades.ask, name="ask_regrade"),
+    path("regrades/<int:regrade>/withdraw/", regrades.withdraw, name="withdraw_regrade"),
+    path("regrades/<int:regrade>/assign/", regrades.assign, name="assign_regrade"),
+    path("regrades/<int:regrade>/answer/", regrades.answer, name="answer_regrade"),
     path("evaluations/<int:evaluation>/benchmark/", marking.decide_benchmark, name="decide_benchmark"),
     path("evaluations/<int:evaluation>/review/", marking.review, name="review"),
 ]

@@ -70,6 +70,9 @@ SKIPPED_SUFFIXES = (".pyc", ".pyo")
 SINGLE_FILE_SUFFIXES = (".py", ".ipynb")
 ACCEPTED = "a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz archive, a single .py or .ipynb file"
 
+#: Whether the content of a file is wanted, by its path.
+Keep = Callable[[str], bool]
+
 _CHUNK = 64 * 1024
 _TAR_HEADER_BYTES = 64 * 1024  # long names and attributes; tarfile would read any size into memory.
 _FOREIGN_ARCHIVES = {b"Rar!": "RAR", b"7z\xbc\xaf\x27\x1c": "7-Zip", b"\x28\xb5\x2f\xfd": "Zstandard"}
@@ -116,7 +119,7 @@ def read(path: Path) -> Upload:
     ------
     UnusableInput: the path is not there, can't be read, is none of these, is damaged, or breaks a rule.
     """
-    return _collected(Path(path), keep=True).finish()
+    return _collected(Path(path), keep=lambda path: True).finish()
 
 
 def names(path: Path) -> tuple[str, ...]:
@@ -127,10 +130,10 @@ def names(path: Path) -> tuple[str, ...]:
     ------
     UnusableInput: as for ``read``.
     """
-    return _collected(Path(path), keep=False).names()
+    return _collected(Path(path), keep=lambda path: False).names()
 
 
-def _collected(path: Path, *, keep: bool) -> _Collection:
+def _collected(path: Path, *, keep: Keep) -> _Collection:
     try:
         if path.is_dir():
             return _read_folder(path, keep=keep)
@@ -155,10 +158,16 @@ def read_stream(stream: BinaryIO, name: str) -> Upload:
     ------
     UnusableInput: as for ``read``.
     """
-    return _collected_stream(stream, name, keep=True).finish()
+    return _collected_stream(stream, name, keep=lambda path: True).finish()
 
 
-def _collected_stream(stream: BinaryIO, name: str, *, keep: bool) -> _Collection:
+def look(stream: BinaryIO, name: str, wanted: str = "") -> tuple[dict[str, int], bytes | None]:
+    """The sizes in bytes of the files that ``read_stream`` would give, and the content of ``wanted`` alone, if it is there."""
+    collection = _collected_stream(stream, name, keep=wanted.__eq__)
+    return {path: collection.sizes[path] for path in collection.names()}, collection.files.get(wanted)
+
+
+def _collected_stream(stream: BinaryIO, name: str, *, keep: Keep) -> _Collection:
     packed = _take(stream, MAX_UPLOAD_BYTES + 1)
     name = re.split(r"[/\\]", name)[-1] or "upload"
     if len(packed) > MAX_UPLOAD_BYTES:
@@ -207,13 +216,14 @@ def remove(folder: Path) -> None:
 
 
 class _Collection:
-    """Gathers checked files, counting bytes and names as they come. Without ``keep``, contents are counted and dropped."""
+    """Gathers checked files, counting bytes and names as they come. What ``keep`` does not want is counted and dropped."""
 
-    def __init__(self, *, kind: SourceKind, name: str, packed_bytes: int | None, keep: bool) -> None:
+    def __init__(self, *, kind: SourceKind, name: str, packed_bytes: int | None, keep: Keep) -> None:
         self.kind = kind
         self.keep = keep
         self.name = name
         self.files: dict[str, bytes] = {}
+        self.sizes: dict[str, int] = {}
         self.total = 0
         self.listed = 0
         self._packed = packed_bytes
@@ -233,12 +243,13 @@ class _Collection:
                 f"{_shown(self.name)} holds more than {MAX_ENTRIES:,} files, the most that is accepted."
             )
         self._claim(path)
-        content = bytearray()
+        content, before, keeps = bytearray(), self.total, self.keep(path)
         for chunk in chunks:
             self.total += len(chunk)
             self._check_size(path)
-            if self.keep:
+            if keeps:
                 content += chunk
+        self.sizes[path] = self.total - before
         self.files[path] = bytes(content)
 
     def names(self) -> tuple[str, ...]:
@@ -332,7 +343,7 @@ def _folded(path: str) -> str:
 # Kinds of upload
 
 
-def _reader_for(packed: bytes, name: str) -> Callable[[bytes, str, bool], _Collection]:
+def _reader_for(packed: bytes, name: str) -> Callable[[bytes, str, Keep], _Collection]:
     if packed.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _read_zip
     if is_compressed(packed) or packed[257:262] == b"ustar" or name.lower().endswith(".tar"):
@@ -345,7 +356,7 @@ def _reader_for(packed: bytes, name: str) -> Callable[[bytes, str, bool], _Colle
     raise UnusableInput(f"{_shown(name)} is not an archive; upload {ACCEPTED}.")
 
 
-def _read_single(content: bytes, name: str, keep: bool) -> _Collection:
+def _read_single(content: bytes, name: str, keep: Keep) -> _Collection:
     if b"\0" in content:
         raise UnusableInput(f"{_shown(name)} is not text, although its name says Python; upload {ACCEPTED}.")
     collection = _Collection(kind=SourceKind.FILE, name=name, packed_bytes=None, keep=keep)
@@ -353,7 +364,7 @@ def _read_single(content: bytes, name: str, keep: bool) -> _Collection:
     return collection
 
 
-def _read_zip(packed: bytes, name: str, keep: bool) -> _Collection:
+def _read_zip(packed: bytes, name: str, keep: Keep) -> _Collection:
     # Every listed member carries this signature, so the count is an upper bound before anything is parsed.
     if packed.count(b"PK\x01\x02") > MAX_LISTED:
         raise _too_many_members(name)
@@ -397,7 +408,7 @@ def _refuse_special_member(member: zipfile.ZipInfo, path: str) -> None:
         raise UnusableInput(f"{_shown(path)} is packed by an unusual method; make the zip with your system's own tool.")
 
 
-def _read_tar(packed: bytes, name: str, keep: bool) -> _Collection:
+def _read_tar(packed: bytes, name: str, keep: Keep) -> _Collection:
     with _damage_is_named(name):
         stream = _Metered(Decompressed(packed) if is_compressed(packed) else io.BytesIO(packed), name=name)
         with tarfile.open(fileobj=stream, mode="r|", tarinfo=_TarMember) as archive:
@@ -468,7 +479,7 @@ class _Metered(io.RawIOBase):
         return content
 
 
-def _read_folder(folder: Path, *, keep: bool) -> _Collection:
+def _read_folder(folder: Path, *, keep: Keep) -> _Collection:
     collection = _Collection(kind=SourceKind.FOLDER, name=folder.resolve().name or "/", packed_bytes=None, keep=keep)
     waiting = [""]
     while waiting:

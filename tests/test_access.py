@@ -13,8 +13,18 @@ from django.test import Client
 from django.urls import URLPattern, reverse
 
 from assessment_site import urls as site_urls
-from grading import urls
-from grading.models import Course, CourseMilestone, Enrollment, Evaluation, Person, Rerun
+from grading import regrades, urls
+from grading.models import (
+    Course,
+    CourseMilestone,
+    Enrollment,
+    Evaluation,
+    LineComment,
+    Person,
+    RegradeRequest,
+    Rerun,
+    SavedComment,
+)
 from tests.conftest import place
 from tests.publishing import published
 
@@ -31,6 +41,9 @@ class World:
     milestone: CourseMilestone
     evaluation: Evaluation
     rerun: Rerun
+    saved: SavedComment
+    remark: LineComment
+    regrade: RegradeRequest
     people: dict[str, Person]
 
 
@@ -42,7 +55,13 @@ def world(course, milestone, other_milestone, alice, bob, charlie, tia, ivy, set
     path.write_bytes(b"PK")
     people = {"alice": alice, "bob": bob, "charlie": charlie, "tia": tia, "ivy": ivy}
     rerun = Rerun.objects.create(course=course, by=ivy, what="a test", reason="A test.", same_draws=True)
-    return World(course=course, milestone=milestone, evaluation=evaluation, rerun=rerun, people=people)
+    saved = SavedComment.objects.create(course=course, text="Name what it holds.", by=tia)
+    remark = LineComment.objects.create(submission=evaluation.submission, file="a.py", line=1, text="Why?", by=tia)
+    regrade = regrades.ask(evaluation.criteria.first(), student=place(alice), text="It is right.")
+    return World(
+        course=course, milestone=milestone, evaluation=evaluation, rerun=rerun, saved=saved, remark=remark,
+        regrade=regrade, people=people,
+    )  # fmt: skip
 
 
 Where = Callable[[World], dict[str, object]]
@@ -88,6 +107,26 @@ def in_criterion(world: World) -> dict[str, object]:
     return {"criterion": world.evaluation.criteria.first().pk}
 
 
+def in_saved_comment(world: World) -> dict[str, object]:
+    return {"slug": world.course.slug, "comment": world.saved.pk}
+
+
+def in_line_comment(world: World) -> dict[str, object]:
+    return {"comment": world.remark.pk}
+
+
+def in_regrade(world: World) -> dict[str, object]:
+    return {"regrade": world.regrade.pk}
+
+
+def in_unasked_criterion(world: World) -> dict[str, object]:
+    return {"criterion": world.evaluation.criteria.last().pk}
+
+
+def at_the_desk(world: World) -> dict[str, object]:
+    return {"slug": world.course.slug, "submission": world.evaluation.submission_id}
+
+
 def in_evaluation(world: World) -> dict[str, object]:
     return {"evaluation": world.evaluation.pk}
 
@@ -113,6 +152,16 @@ TABLE: tuple[tuple[str, str, Where, dict, str], ...] = (
     ("queue", "get", in_course, {}, "302 404 404 404 200 200"),
     ("queue_chart_csv", "get", in_queue_chart, {}, "302 404 404 404 200 200"),
     ("needs_human", "get", in_course, {}, "302 404 404 404 200 200"),
+    ("desk", "get", in_course, {}, "302 404 404 404 200 200"),
+    ("desk_mode", "post", in_course, {"anonymous": "true"}, "302 404 404 404 302 302"),
+    ("share_out", "post", in_course, {}, "302 404 404 404 302 302"),
+    ("desk_item", "get", at_the_desk, {}, "302 404 404 404 200 200"),
+    ("assign_submission", "post", at_the_desk, {}, "302 404 404 404 302 302"),
+    ("saved_comments", "get", in_course, {}, "302 404 404 404 200 200"),
+    ("save_comment", "post", in_course, {"text": "Good."}, "302 404 404 404 302 302"),
+    ("drop_comment", "post", in_saved_comment, {}, "302 404 404 404 302 302"),
+    ("regrades", "get", in_course, {}, "302 404 404 404 200 200"),
+    ("history", "get", in_course, {}, "302 200 200 404 200 200"),
     ("plan_rerun", "get", in_course, {"which": "all"}, "302 404 404 404 200 200"),
     ("start_rerun", "post", in_course, RERUN, "302 404 404 404 302 302"),
     ("rerun_of_many", "get", in_rerun, {}, "302 404 404 404 200 200"),
@@ -130,6 +179,14 @@ TABLE: tuple[tuple[str, str, Where, dict, str], ...] = (
     ("figure_csv", "get", in_figure, {}, "302 200 404 404 200 200"),
     ("uploaded_file", "get", in_submission, {}, "302 200 404 404 200 200"),
     ("override", "post", in_criterion, MARK, "302 404 404 404 302 302"),
+    ("undo_mark", "post", in_criterion, {"reason": "A slip."}, "302 404 404 404 409 409"),
+    ("files", "get", in_submission, {}, "302 200 404 404 200 200"),
+    ("comment_on_line", "post", in_submission, {}, "302 404 404 404 302 302"),
+    ("withdraw_line_comment", "post", in_line_comment, {}, "302 404 404 404 302 302"),
+    ("ask_regrade", "post", in_unasked_criterion, {"text": "It is right."}, "302 302 404 404 404 404"),
+    ("withdraw_regrade", "post", in_regrade, {}, "302 302 404 404 404 404"),
+    ("assign_regrade", "post", in_regrade, {}, "302 404 404 404 302 302"),
+    ("answer_regrade", "post", in_regrade, {"changed": "no", "reason": "No."}, "302 404 404 404 302 302"),
     ("review", "post", in_evaluation, {"reason": "Looked at it."}, "302 404 404 404 302 302"),
     ("decide_benchmark", "post", in_evaluation, DECISION, "302 404 404 404 302 302"),
 )

@@ -59,6 +59,11 @@ STATES: Mapping[str, StateLook] = {
     "information": StateLook("i", "For information"),
     "borderline": StateLook("◔", "Borderline", "warn"),
     "waiting": StateLook("○", "Waiting"),
+    # of a regrade request
+    "open": StateLook("◔", "Open", "ours"),
+    "changed": StateLook("✓", "Changed", "ok"),
+    "unchanged": StateLook("–", "Left as it was"),
+    "withdrawn": StateLook("–", "Withdrawn"),
     # of a benchmark
     "met": StateLook("✓", "Met", "ok"),
     "not_met": StateLook("✕", "Not met", "bad"),
@@ -124,6 +129,12 @@ def date(context: Mapping[str, Any], when: dt.datetime | None) -> str:
     """A date and time in the course's own timezone, which it names."""
     course = context.get("course")
     return exact(timezone.localtime(when, course.zone if course else None)) if when else "—"
+
+
+@register.simple_tag(takes_context=True)
+def course_day(context: Mapping[str, Any], when: dt.datetime | None) -> str:
+    """The day of a moment in the course's own timezone, as a date field takes it."""
+    return timezone.localtime(when, context["course"].zone).date().isoformat() if when else ""
 
 
 def exact(local: dt.datetime) -> str:
@@ -207,6 +218,12 @@ def log_tail(text: str) -> str:
 def at(values: Mapping[str, Any], key: str) -> Any:
     """``values[key]``; a key that is not there is shown as words."""
     return values.get(key) or words(key).capitalize()
+
+
+@register.filter
+def under(values: Mapping[str, Any] | None, key: str) -> Any:
+    """``values[key]``, or None."""
+    return (values or {}).get(key)
 
 
 @register.filter

@@ -7,10 +7,11 @@ from typing import Any
 from django.contrib import messages
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from grading import access, exhibits, rubrics
+from grading import access, exhibits, regrades, rubrics
 from grading.forms import ReasonForm
 from grading.models import Evaluation, Submission
 from grading.pipeline import dispatch
@@ -41,13 +42,17 @@ def status(request: HttpRequest, submission: int) -> HttpResponse:
     return render(request, "submissions/_status.html", page_context(request, found))
 
 
-def page_context(request: HttpRequest, found: Submission) -> dict[str, Any]:
-    """What both need: the runs, the one that is shown, and its live state or its report."""
+def page_context(request: HttpRequest, found: Submission, *, at_the_desk: bool = False) -> dict[str, Any]:
+    """What all need: the runs, the one that is shown, and its live state or its report.
+
+    At the desk it is always the run whose points count, where there is one: that is what a person marks.
+    """
     course_milestone = found.course_milestone
     runs = list(access.evaluations_for(request.user).filter(submission=found).defer(*LARGE))
     if not runs:
         raise Http404("This submission has no run.")
-    shown = _shown_run(runs, request.GET.get("run"))
+    speaking = _speaking_run(runs)
+    shown = _shown_run(runs, str(speaking) if at_the_desk else request.GET.get("run"))
     staff = access.is_staff_of(request.user, course_milestone.course)
     context = {
         "course": course_milestone.course,
@@ -59,7 +64,7 @@ def page_context(request: HttpRequest, found: Submission) -> dict[str, Any]:
         "latest": runs[0],
         "may_cancel": access.may_cancel(request.user, shown),
         "is_staff": staff,
-        "may_mark": access.can_override(request.user, found) and shown.pk == _speaking_run(runs),
+        "may_mark": access.can_override(request.user, found) and shown.pk == speaking,
         "sees_scores": access.may_see_scores(request.user, course_milestone),
         "sees_all_output": access.may_see_all_output(request.user, found),
     }
@@ -68,6 +73,14 @@ def page_context(request: HttpRequest, found: Submission) -> dict[str, Any]:
     if shown.state == State.SCORED and context["sees_scores"]:
         context["report"] = report = report_of(_with_everything(shown), course_milestone)
         context["printed"] = report.evaluation.log if context["sees_all_output"] else report.evaluation.open_log
+        context["comments"] = access.line_comments_for(request.user, found).count()
+        context["may_ask"] = found.student.person_id == request.user.pk and shown.pk == speaking
+        context["asked"] = regrades.standings(
+            found,
+            [criterion.score for criterion in report.criteria],
+            access.regrade_requests_for(request.user),
+            now=timezone.now(),
+        )
     return context
 
 
