@@ -4,7 +4,7 @@ its reload in a fresh sandbox; and the DataLoader."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -222,7 +222,15 @@ def _pass(run: Run) -> Measurement:
         "form": list(run.form[:2]) + (["one-hot labels"] if run.form[2] else []),
         "words": run.answer.words,
     }
-    return cases("trainer_pass", TITLES["trainer_pass"], [(f"{BATCHES} batches of {BATCH}", way)], evidence=evidence)
+    measured = cases(
+        "trainer_pass", TITLES["trainer_pass"], [(f"{BATCHES} batches of {BATCH}", way)], evidence=evidence
+    )
+    if way.equal or evidence["mistakes"]:
+        return measured
+    words = (
+        f"{measured.message} It works with your CrossEntropyLoss and your SGD: where one of them is wrong, so is this."
+    )
+    return replace(measured, message=words)
 
 
 def _updates(run: Run) -> Measurement:
@@ -294,8 +302,12 @@ def _claim(key: str, *, right: bool, claimed: float | str, truth: str, evidence:
     """Whether a number that evaluating answers is right. One that it does not answer is no mistake."""
     if claimed == "nan":
         return not_run(key, TITLES[key], f"evaluating does not answer it (it would be {truth})")
-    message = f"{claimed:.4g}, as it is." if right else f"{claimed} for {truth}."
+    message = f"{claimed:.4g}, as it is." if right else f"{_short(claimed)} for {truth}."
     return statement(key, TITLES[key], right=right, message=message, evidence=evidence)
+
+
+def _short(claimed: float | str) -> str:
+    return claimed if isinstance(claimed, str) else f"{claimed:.4g}"
 
 
 # -- checkpoints -------------------------------------------------------------------------------------------------------
