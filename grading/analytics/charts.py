@@ -108,7 +108,8 @@ def completion(rows: Sequence[CompletionRow], *, titles: Mapping[str, str]) -> C
     traces = [
         go.Bar(
             name="Completed", x=labels, y=done, marker={"color": BLUE}, hovertext=hover, hoverinfo="text",
-            text=[f"{share:.0f}" if share else "" for share in done], textposition="inside", insidetextanchor="end", textangle=0,
+            text=[f"{share:.0f}" if share >= 15 else "" for share in done], textposition="inside",
+            insidetextanchor="end", textangle=0,
             textfont={"color": SURFACE},
         ),
         go.Bar(
