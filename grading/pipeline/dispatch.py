@@ -36,7 +36,8 @@ Value = TypeVar("Value")
 
 #: One number for all claims of all workers: they take turns for the millisecond that a claim needs.
 CLAIM_LOCK = 0x74696E79746F7263
-CLAIM_SQL = (Path(__file__).parent / "claim.sql").read_text()
+#: The function that ``claim.sql`` defines in the database.
+CLAIM = "select * from claim_evaluation(%(lock)s, %(takes_batch)s, %(slots)s, %(worker)s, %(lease)s)"
 POSITIONS_SQL = (Path(__file__).parent / "positions.sql").read_text()
 #: Fewer finished runs than this say nothing about the next one.
 SAMPLES_FOR_ESTIMATE = 5
@@ -150,7 +151,7 @@ def claim(worker: str, takes_batch: bool = True) -> Claim | None:
         "lease": settings.LEASE_SECONDS,
     }
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM_SQL, asked)
+        cursor.execute(CLAIM, asked)
         row = cursor.fetchone()
     return None if row is None else Claim(evaluation_id=row[0], token=row[1])
 

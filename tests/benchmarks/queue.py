@@ -23,8 +23,8 @@ DATABASE = "tinytorch_queue_benchmark"
 
 SUBMISSIONS = """
 insert into grading_submission (course_milestone_id, student_id, attempt, original_name, sha256, size, submitted_at,
-                                seconds_late, source, counted_as_attempt, upload_key)
-select m.id, e.id, attempt, 'tinytorch.zip', repeat('a', 64), 1, now(), 0, 'demo', true, 'key ' || attempt
+                                seconds_late, source, counted_as_attempt, grace_days_spent, upload_key)
+select m.id, e.id, attempt, 'tinytorch.zip', repeat('a', 64), 1, now(), 0, 'demo', true, 0, 'key ' || attempt
   from grading_enrollment e join grading_coursemilestone m using (course_id), generate_series(1, %s) attempt
 """
 EVALUATIONS = """

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from celery import Celery
@@ -331,3 +332,12 @@ def test_the_estimate_is_a_range_from_what_recent_runs_took(milestone, alice, bo
 def test_a_claim_that_never_existed_holds_nothing():
     nobody = Claim(evaluation_id=1, token=uuid.uuid4())
     assert not dispatch.renew(nobody)
+
+
+def test_the_database_has_the_claim_that_is_written_down(db):
+    """A changed ``claim.sql`` without a migration would be read by people and run by nobody."""
+    written = (Path(dispatch.__file__).parent / "claim.sql").read_text()
+    with connection.cursor() as cursor:
+        cursor.execute("select prosrc from pg_proc where proname = 'claim_evaluation'")
+        ((stored,),) = cursor.fetchall()
+    assert stored == written.partition("$$")[2].rpartition("$$")[0]
