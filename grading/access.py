@@ -82,6 +82,19 @@ def staff_course_for(user: Person, slug: str) -> Course:
     return get_object_or_404(staff_courses_for(user), slug=slug)
 
 
+def instructor_course_for(user: Person, slug: str) -> Course:
+    """One course that ``user`` instructs, or 404: for what assistants do not decide."""
+    rows = Course.objects.all()
+    rows = rows if _sees_all(user) else rows.filter(_enrolled(user, "pk", [Role.INSTRUCTOR]))
+    return get_object_or_404(rows, slug=slug)
+
+
+def is_instructor_of(user: Person, course: Course) -> bool:
+    """Whether ``user`` decides about rubric, rules and dates of ``course``."""
+    enrollment = enrollment_for(user, course)
+    return _sees_all(user) or (enrollment is not None and enrollment.role == Role.INSTRUCTOR)
+
+
 def enrollment_for(user: Person, course: Course) -> Enrollment | None:
     """The active enrolment of ``user`` in ``course``; a superuser may have none."""
     return (

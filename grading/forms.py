@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -12,7 +14,9 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
 from django.utils.crypto import get_random_string
 
-from grading.models import CriterionScore, Person
+from grading import rubrics
+from grading.models import CriterionScore, Person, Rescoring
+from milestones.contract import Criterion, Rubric
 
 
 class SignInForm(AuthenticationForm):
@@ -201,3 +205,157 @@ class DeskModeForm(forms.Form):
 
     anonymous = forms.NullBooleanField(required=False)
     shortcuts = forms.NullBooleanField(required=False)
+
+
+class RubricForm(forms.Form):
+    """A whole rubric: marks, texts, and for each criterion its weight, its words and how measurements become points.
+
+    Which criteria there are and what they measure is the catalogue's. ``titles`` names measurements by key.
+    """
+
+    title = forms.CharField(max_length=100)
+    benchmark_title = forms.CharField(label="Benchmark", max_length=100)
+    mark = forms.FloatField(label="Benchmark mark", help_text="In the unit of what is measured: 0.85 is 85 %.")
+    how_it_works = forms.CharField(
+        label="How it is measured", max_length=5000, required=False, widget=forms.Textarea(attrs={"rows": 4})
+    )
+    deliverables = forms.CharField(
+        label="What students build", max_length=5000, required=False, help_text="One per line.",
+        widget=forms.Textarea(attrs={"rows": 5}),
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, rubric: Rubric, titles: Mapping[str, str], **kwargs: Any) -> None:
+        texts = rubric.texts
+        self.rubric = rubric
+        kwargs["initial"] = {
+            "title": rubric.title,
+            "benchmark_title": rubric.benchmark.title,
+            "mark": rubric.benchmark.mark,
+            "how_it_works": texts.get("how_it_works", ""),
+            "deliverables": "\n".join(texts.get("deliverables", ())),
+        }
+        super().__init__(*args, **kwargs)
+        self.sections: list[CriterionSection] = []
+        self.requires = [
+            self._number(f"requires-{key}", _named(titles, key), least)
+            for key, least in rubric.benchmark.requires.items()
+        ]
+        for criterion in rubric.criteria:
+            self.sections.append(self._section(criterion, titles))
+
+    def _number(self, name: str, label: str, initial: float) -> Any:
+        widget = forms.NumberInput(attrs={"step": "any", "inputmode": "decimal"})
+        self.fields[name] = forms.FloatField(label=label, initial=_plain(initial), widget=widget)
+        return self[name]
+
+    def _words(self, name: str, label: str, initial: str, *, rows: int = 0) -> Any:
+        widget = forms.Textarea(attrs={"rows": rows}) if rows else forms.TextInput()
+        self.fields[name] = forms.CharField(
+            label=label, initial=initial, max_length=2000 if rows else 100, required=not rows, widget=widget
+        )
+        return self[name]
+
+    def _section(self, criterion: Criterion, titles: Mapping[str, str]) -> CriterionSection:
+        key, shared = criterion.key, criterion.measure == "share"
+        return CriterionSection(
+            criterion=criterion,
+            percent=self._number(f"percent-{key}", "Weight (%)", criterion.percent),
+            title=self._words(f"title-{key}", "Name", criterion.title),
+            description=self._words(
+                f"description-{key}", "Description", str(criterion.texts.get("description", "")), rows=2
+            ),
+            measured=", ".join(_named(titles, name) for name in criterion.measurements),
+            weights={
+                name: self._number(f"weight-{key}-{name}", _named(titles, name), weight)
+                for name, weight in (criterion.measurements.items() if shared else ())
+            },
+            anchors=self._anchors(criterion),
+        )
+
+    def _anchors(self, criterion: Criterion) -> list[tuple[str, str]]:
+        """What stands in the fields of the anchors, as text; two rows are free for more."""
+        if criterion.measure != "anchors":
+            return []
+        if self.is_bound:
+            xs, shares = (self.data.getlist(f"{part}-{criterion.key}") for part in ("value", "share"))
+            return list(zip(xs, shares, strict=False))
+        rows = [(f"{x:.12g}", f"{100 * share:.12g}") for x, share in criterion.anchors]
+        return [*rows, ("", ""), ("", "")]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        for section in self.sections:
+            section.read_anchors(self)
+        return cleaned
+
+    def changed(self) -> Rubric:
+        """The rubric as it was typed. Raises ``rubrics.InvalidRubric`` with one sentence."""
+        values = self.cleaned_data
+        texts = {"how_it_works": values["how_it_works"].replace("\r\n", "\n").strip()}
+        texts["deliverables"] = [line.strip() for line in values["deliverables"].splitlines() if line.strip()]
+        known = self.rubric.texts
+        return rubrics.changed(
+            self.rubric,
+            title=values["title"],
+            benchmark_title=values["benchmark_title"],
+            mark=values["mark"],
+            requires={key: values[f"requires-{key}"] for key in self.rubric.benchmark.requires},
+            texts={name: text for name, text in texts.items() if text or name in known},
+            criteria=[section.change(values) for section in self.sections],
+        )
+
+
+@dataclass(kw_only=True)
+class CriterionSection:
+    """The fields of one criterion in a :class:`RubricForm`."""
+
+    criterion: Criterion
+    percent: Any
+    title: Any
+    description: Any
+    measured: str
+    weights: dict[str, Any]
+    anchors: list[tuple[str, str]]
+    points: tuple[tuple[float, float], ...] = ()
+
+    def read_anchors(self, form: RubricForm) -> None:
+        """The anchors as numbers; a row that was left empty is none."""
+        points = []
+        for value, share in self.anchors:
+            if not value.strip() and not share.strip():
+                continue
+            try:
+                points.append((float(value), round(float(share) / 100, 12)))
+            except ValueError:
+                form.add_error(
+                    None, f"{self.criterion.title}: an anchor is two numbers, “{value}” and “{share}” are not."
+                )
+                return
+        self.points = tuple(points)
+
+    def change(self, values: Mapping[str, Any]) -> rubrics.CriterionChange:
+        key = self.criterion.key
+        return rubrics.CriterionChange(
+            title=values[f"title-{key}"],
+            description=values[f"description-{key}"].replace("\r\n", "\n"),
+            percent=values[f"percent-{key}"],
+            anchors=self.points,
+            weights={name: values[f"weight-{key}-{name}"] for name in self.weights},
+        )
+
+
+def _named(titles: Mapping[str, str], key: str) -> str:
+    """A measurement in words: by the check that makes it, or by its key where a check makes several."""
+    return titles.get(key) or key.replace("_", " ").capitalize()
+
+
+def _plain(number: float) -> float | int:
+    """40.0 as 40: how people write it."""
+    return int(number) if float(number).is_integer() else number
+
+
+class ApplyRubricForm(ReasonForm):
+    """Whom a new rubric reaches, why, and which one it was made from (0: the catalogue's)."""
+
+    reach = forms.ChoiceField(choices=Rescoring.Reach, error_messages={"required": "Choose whom it is for."})
+    seen = forms.IntegerField(min_value=0)

@@ -54,6 +54,32 @@ def record(
     )
 
 
+def record_each(
+    what: str,
+    changes: Mapping[int, tuple[Any, Any]],
+    *,
+    target: str,
+    by: Person | None,
+    course_milestone: CourseMilestone,
+    reason: str,
+) -> None:
+    """:func:`record` for many students (ids) at once, each with what was before and what is after."""
+    AuditEvent.objects.bulk_create(
+        AuditEvent(
+            who=by,
+            course_id=course_milestone.course_id,
+            student_id=student,
+            course_milestone=course_milestone,
+            what=what,
+            target=target,
+            before=before,
+            after=after,
+            reason=reason,
+        )
+        for student, (before, after) in sorted(changes.items())
+    )
+
+
 def concerning(submission: Submission) -> dict[str, int]:
     """Student and milestone of a submission, for :func:`record`."""
     return {"student": submission.student_id, "course_milestone": submission.course_milestone_id}
@@ -82,8 +108,8 @@ WORDS: Mapping[str, Kind] = {
     "undo_mark": Kind(group="scores", words="undid a mark of", open=True),
     "decide_benchmark": Kind(group="scores", words="decided about the benchmark of", open=True),
     "review_evaluation": Kind(group="scores", words="looked at what was flagged in"),
-    "rescore": Kind(group="scores", words="applied a rubric to", open=True),
-    "undo_rescore": Kind(group="scores", words="undid applying a rubric to", open=True),
+    "rescore": Kind(group="scores", words="changed a score by another rubric:", open=True),
+    "undo_rescore": Kind(group="scores", words="gave a score back by the rubric before:", open=True),
     "ask_regrade": Kind(group="regrades", words="asked for another look at", open=True),
     "withdraw_regrade": Kind(group="regrades", words="withdrew the request about", open=True),
     "assign_regrade": Kind(group="regrades", words="shared out the request about"),
@@ -96,7 +122,8 @@ WORDS: Mapping[str, Kind] = {
     "change_policy": Kind(group="policies", words="changed the rules of"),
     "hold_grades": Kind(group="policies", words="held the results of"),
     RELEASED: Kind(group="policies", words="released the results of"),
-    "change_rubric": Kind(group="rubrics", words="changed the rubric of"),
+    "change_rubric": Kind(group="rubrics", words="changed the rubric:"),
+    "undo_rubric": Kind(group="rubrics", words="took a change of the rubric back:"),
     "rerun_evaluation": Kind(group="runs", words="had measured again", open=True),
     "cancel_evaluation": Kind(group="runs", words="cancelled a run of", open=True),
     "rerun_submissions": Kind(group="runs", words="had many submissions measured again:"),

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -75,7 +76,12 @@ def rules_for(submission: Submission, course_milestone: CourseMilestone) -> Rule
     """The rules that ``submission`` is judged by."""
     if submission.policy is None:
         return rules_of(course_milestone)
-    return Rules(**{name: submission.policy.content[name] for name in RULES})
+    return rules_in(submission.policy.content)
+
+
+def rules_in(content: Mapping[str, Any]) -> Rules:
+    """The rules that the content of a version states."""
+    return Rules(**{name: content[name] for name in RULES})
 
 
 def content_of(course_milestone: CourseMilestone) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from grading.views import (
     queue,
     regrades,
     reruns,
+    rubric,
     submissions,
 )
 
@@ -53,6 +54,11 @@ urlpatterns = [
     path("courses/<slug:slug>/milestones/<slug:milestone>/kit.zip", milestones.starter_kit, name="starter_kit"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/upload/", milestones.upload, name="upload"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/results/", classes.results, name="results"),
+    path("courses/<slug:slug>/milestones/<slug:milestone>/rubric/", rubric.rubric, name="rubric"),
+    path("courses/<slug:slug>/milestones/<slug:milestone>/rubric/preview/", rubric.preview, name="preview_rubric"),
+    path("courses/<slug:slug>/milestones/<slug:milestone>/rubric/apply/", rubric.apply, name="apply_rubric"),
+    path("courses/<slug:slug>/milestones/<slug:milestone>/rubric/undo/", rubric.undo, name="undo_rubric"),
+    path("courses/<slug:slug>/milestones/<slug:milestone>/rubric/compare/", rubric.compare, name="compare_rubrics"),
     path("submissions/<int:submission>/", submissions.submission, name="submission"),
     path("submissions/<int:submission>/status/", submissions.status, name="submission_status"),
     path("submissions/<int:submission>/cancel/", submissions.cancel, name="cancel"),

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, reverse
 
 from assessment_site import urls as site_urls
-from grading import regrades, urls
+from grading import regrades, rubrics, urls
 from grading.models import (
     Course,
     CourseMilestone,
@@ -23,6 +23,7 @@ from grading.models import (
     Person,
     RegradeRequest,
     Rerun,
+    Rescoring,
     SavedComment,
 )
 from tests.conftest import place
@@ -58,6 +59,9 @@ def world(course, milestone, other_milestone, alice, bob, charlie, tia, ivy, set
     saved = SavedComment.objects.create(course=course, text="Name what it holds.", by=tia)
     remark = LineComment.objects.create(submission=evaluation.submission, file="a.py", line=1, text="Why?", by=tia)
     regrade = regrades.ask(evaluation.criteria.first(), student=place(alice), text="It is right.")
+    version = rubrics.version_of(milestone, rubrics.shipped_text(milestone.milestone))
+    values = {"before": version, "after": version, "reach": Rescoring.Reach.NONE, "reason": "A test.", "by": ivy}
+    Rescoring.objects.create(pk=1, course_milestone=milestone, **values)
     return World(
         course=course, milestone=milestone, evaluation=evaluation, rerun=rerun, saved=saved, remark=remark,
         regrade=regrade, people=people,
@@ -135,6 +139,9 @@ MARK = {"points": "1", "reason": "Looked at it."}
 RERUN = {"which": "all", "draws": "same", "expected": "1", "reason": "The data set was wrong."}
 DECISION = {"met": "yes", "reason": "Looked at it."}
 
+RUBRIC = {"reach": "none", "reason": "Looked at it.", "seen": "0"}
+VERSIONS = {"one": "1", "other": "1"}
+
 # name, method, where, data: what nobody, alice (her own), bob (same course), charlie (another course), tia, ivy get.
 # 302 for nobody is the way to the sign-in page; 404 is the same answer for "missing" and for "not yours".
 TABLE: tuple[tuple[str, str, Where, dict, str], ...] = (
@@ -171,6 +178,11 @@ TABLE: tuple[tuple[str, str, Where, dict, str], ...] = (
     ("starter_kit", "get", in_milestone, {}, "302 200 200 404 200 200"),
     ("upload", "post", in_milestone, {}, "302 302 302 404 404 404"),
     ("results", "get", in_milestone, {}, "302 404 404 404 200 200"),
+    ("rubric", "get", in_milestone, {}, "302 404 404 404 404 200"),
+    ("preview_rubric", "post", in_milestone, RUBRIC, "302 404 404 404 404 200"),
+    ("apply_rubric", "post", in_milestone, RUBRIC, "302 404 404 404 404 200"),
+    ("undo_rubric", "post", in_milestone, {"step": "1"}, "302 404 404 404 404 302"),
+    ("compare_rubrics", "get", in_milestone, VERSIONS, "302 404 404 404 404 200"),
     ("submission", "get", in_submission, {}, "302 200 404 404 200 200"),
     ("submission_status", "get", in_submission, {}, "302 200 404 404 200 200"),
     ("cancel", "post", in_submission, {}, "302 302 404 404 302 302"),

@@ -174,6 +174,55 @@ def score_distribution(rows: Sequence[ScoreRow], *, milestone: str, threshold: f
     )
 
 
+def before_and_after(
+    before: Sequence[float], after: Sequence[float], *, threshold: float, threshold_after: float
+) -> Chart:
+    """The counted scores of the same students before and after a change, in bands of ten points."""
+    title = "How would the scores be spread?"
+    if not before:
+        return Chart(key="before-and-after", title=title, sentence="Nobody has a score yet.", figure=None)
+    bands, later = (_bands(scores, width=10, low=0, high=100) for scores in (before, after))
+    x_axis = axis_of("Score (points of 100)", range=[-2, 102])
+    if len(before) < SMALL_GROUP:
+        traces = [
+            go.Scatter(
+                name=name, x=list(scores), y=list(range(1, len(scores) + 1)), mode="markers",
+                marker={"size": 11, "color": colour, "symbol": symbol},
+                hovertemplate=f"{name}: %{{x:.1f}} points<extra></extra>",
+            )
+            for name, scores, colour, symbol in (
+                ("Now", before, BLUE, "circle-open"), ("Afterwards", after, VERMILION, "diamond"),
+            )
+        ]  # fmt: skip
+        layout = {"yaxis": {"visible": False, "range": [0, len(before) + 1]}}
+    else:
+        traces = [
+            go.Bar(
+                name=name, x=[(low + high) / 2 for low, high, _ in counts], y=[count for *_, count in counts],
+                marker={"color": colour, "pattern": {"shape": pattern, "fillmode": "replace", "size": 7}},
+                customdata=[[low, high] for low, high, _ in counts],
+                hovertemplate=f"{name}, %{{customdata[0]:g}} to %{{customdata[1]:g}} points: %{{y}} students<extra></extra>",
+            )
+            for name, counts, colour, pattern in (("Now", bands, BLUE, ""), ("Afterwards", later, VERMILION, "/"))
+        ]  # fmt: skip
+        layout = {"yaxis": _count_axis("Students", max(count for _, _, count in (*bands, *later))), "barmode": "group"}
+    return Chart(
+        key="before-and-after",
+        title=title,
+        sentence=(
+            f"n = {len(before)}: median {_short(statistics.median(before))} now, {_short(statistics.median(after))} "
+            f"afterwards; below the threshold {sum(score < threshold for score in before)} now, "
+            f"{sum(score < threshold_after for score in after)} afterwards."
+        ),
+        figure=figure_of(traces, showlegend=True, xaxis=x_axis, **layout),
+        columns=("Score", "Students now", "Students afterwards"),
+        rows=tuple(
+            (f"{low:g} to {'100' if high >= 100 else f'below {high:g}'}", count, other)
+            for (low, high, count), (_, _, other) in zip(bands, later, strict=True)
+        ),
+    )
+
+
 def accuracy_distribution(
     rows: Sequence[AccuracyRow], *, subject: str, mark: float | None, named: Sequence[tuple[str, float]] = ()
 ) -> Chart:

@@ -44,6 +44,7 @@ def milestone(request: HttpRequest, slug: str, milestone: str) -> HttpResponse:
         "limits": archive,
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
         "is_staff": access.is_staff_of(request.user, course),
+        "is_instructor": access.is_instructor_of(request.user, course),
         "arrived_signed_out": "signed_out" in request.GET,
     }
     submissions = access.submissions_for(request.user).filter(course_milestone=found)

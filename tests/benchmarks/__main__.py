@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import evaluation, fairness, newcomer, queue, sandbox
+from tests.benchmarks import evaluation, fairness, newcomer, queue, rescoring, sandbox
 
 parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
 parser.add_argument("--pairs", type=int, default=9, help="evaluations in the sandbox and bare, in turn")
@@ -14,4 +14,5 @@ evaluation.main(options.pairs)
 sandbox.main()
 queue.main()
 fairness.main()
+rescoring.main()
 newcomer.main(options.uploads)

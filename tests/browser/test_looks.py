@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,9 @@ from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 from django.utils import timezone
 
+from grading import rubrics
 from grading.models import CourseMilestone, HourlyActivity, Person, Submission
-from grading.pipeline import dispatch, reruns
+from grading.pipeline import dispatch, reruns, rescoring
 from milestones import contract, exhibits
 from milestones.evaluate import HUMAN_REASONS
 from tests import making
@@ -71,6 +73,9 @@ def pages(course, milestone: CourseMilestone, alice, bob, dora, tia) -> dict[str
         reason="A corrected data set.", same_draws=True,
     )  # fmt: skip
     in_course, in_milestone = [course.slug], [course.slug, milestone.milestone]
+    asked = rubrics.rubric_of(milestone)
+    easier = replace(asked, benchmark=replace(asked.benchmark, mark=0.8))
+    rescoring.apply(milestone, easier, reach="none", reason="It was too hard.", by=tia, seen=None)
     submission = [reverse("submission", args=[each.submission_id]) for each in (result, trouble, running)]
     return {
         "nobody": ["/sign-in/", "/nothing/"],
@@ -83,6 +88,8 @@ def pages(course, milestone: CourseMilestone, alice, bob, dora, tia) -> dict[str
             reverse("student", args=[course.slug, place(alice).pk]),
             reverse("class_submissions", args=in_course),
             reverse("results", args=in_milestone),
+            reverse("rubric", args=in_milestone),
+            reverse("compare_rubrics", args=in_milestone) + "?one=1&other=2",
             reverse("queue", args=in_course),
             reverse("needs_human", args=in_course),
             reverse("plan_rerun", args=in_course),
