@@ -72,6 +72,19 @@ def staff_courses_for(user: Person) -> QuerySet[Course]:
     return Course.objects.all() if _sees_all(user) else Course.objects.filter(_enrolled(user, "pk", STAFF))
 
 
+def instructed_course_for(user: Person, slug: str) -> Course:
+    """One course that ``user`` instructs, or 404."""
+    course = staff_course_for(user, slug)
+    require_role(user, course, [Role.INSTRUCTOR])
+    return course
+
+
+def instructs(user: Person, course: Course) -> bool:
+    """Whether ``user`` decides who is in ``course`` and by which rules."""
+    enrollment = enrollment_for(user, course)
+    return _sees_all(user) or (enrollment is not None and enrollment.role == Role.INSTRUCTOR)
+
+
 def course_for(user: Person, slug: str) -> Course:
     """One course of :func:`courses_for`, or 404."""
     return get_object_or_404(courses_for(user), slug=slug)

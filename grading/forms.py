@@ -359,3 +359,22 @@ class ApplyRubricForm(ReasonForm):
 
     reach = forms.ChoiceField(choices=Rescoring.Reach, error_messages={"required": "Choose whom it is for."})
     seen = forms.IntegerField(min_value=0)
+
+
+class RosterFileForm(forms.Form):
+    """A class list as a file."""
+
+    file = forms.FileField(
+        label="Class list",
+        help_text="CSV with a header: e-mail and name, and student number and section where the list has them.",
+        error_messages={"required": "Choose a file first.", "empty": "That file is empty: it has 0 bytes."},
+        widget=forms.FileInput(attrs={"accept": ".csv,.txt,.tsv,text/csv"}),
+    )
+
+
+class ApplyRosterForm(forms.Form):
+    """What was looked at, carried back; and whether those who are not in the file are taken out."""
+
+    packed = forms.CharField(widget=forms.HiddenInput)
+    fingerprint = forms.CharField(max_length=64, widget=forms.HiddenInput)
+    drop = forms.BooleanField(required=False)

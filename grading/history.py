@@ -25,7 +25,14 @@ from grading.models import (
 )
 
 
-def record(
+def record(what: str, **details: Any) -> AuditEvent:
+    """Keep one :func:`entry`."""
+    made = entry(what, **details)
+    made.save()
+    return made
+
+
+def entry(
     what: str,
     *,
     target: str,
@@ -37,11 +44,11 @@ def record(
     after: Any = None,
     reason: str = "",
 ) -> AuditEvent:
-    """Keep that ``by`` (None: the platform) did ``what``, a verb of ``WORDS``, to ``target``, for example ``enrollment 17``.
+    """That ``by`` (None: the platform) did ``what``, a verb of ``WORDS``, to ``target``, for example ``enrollment 17``.
 
     ``student`` is whom it concerns, where it concerns one alone: they read it as well. ``before`` and ``after`` are plain JSON.
     """
-    return AuditEvent.objects.create(
+    return AuditEvent(
         who=by,
         course_id=_number(course),
         student_id=_number(student),
@@ -64,20 +71,25 @@ def record_each(
     reason: str,
 ) -> None:
     """:func:`record` for many students (ids) at once, each with what was before and what is after."""
-    AuditEvent.objects.bulk_create(
-        AuditEvent(
-            who=by,
-            course_id=course_milestone.course_id,
-            student_id=student,
-            course_milestone=course_milestone,
-            what=what,
+    keep(
+        entry(
+            what,
             target=target,
+            by=by,
+            course=course_milestone.course_id,
+            student=student,
+            course_milestone=course_milestone,
             before=before,
             after=after,
             reason=reason,
         )
         for student, (before, after) in sorted(changes.items())
     )
+
+
+def keep(entries: Iterable[AuditEvent]) -> None:
+    """Keep many of :func:`entry` at once, for changes of a whole class."""
+    AuditEvent.objects.bulk_create(entries, batch_size=1000)
 
 
 def concerning(submission: Submission) -> dict[str, int]:
@@ -116,6 +128,8 @@ WORDS: Mapping[str, Kind] = {
     "answer_regrade": Kind(group="regrades", words="answered the request about", open=True),
     "grant_extension": Kind(group="extensions", words="granted an extension for", open=True),
     "change_accommodations": Kind(group="extensions", words="changed what is granted to", open=True),
+    "enrol": Kind(group="roles", words="added to the course", open=True),
+    "change_enrollment": Kind(group="roles", words="changed the details of", open=True),
     "change_role": Kind(group="roles", words="changed the role of", open=True),
     "deactivate": Kind(group="roles", words="deactivated", open=True),
     "reactivate": Kind(group="roles", words="took back into the course", open=True),
@@ -202,6 +216,8 @@ def _line(
     elif model in ("evaluation", "submission"):
         submission = runs.get(key) if model == "evaluation" else key
         about = f"submission {submission}" if submission else about
+    elif model == "enrollment" and event.student is not None:
+        about = str(event.student.person)
     kind = WORDS.get(event.what)
     before, after = in_words(event.before), in_words(event.after)
     return Line(

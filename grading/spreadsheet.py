@@ -22,6 +22,11 @@ def safe_cell(value: Cell) -> str | int | float:
     return value
 
 
+def plain_cell(text: str) -> str:
+    """What stood in a cell before :func:`safe_cell` made it safe."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_STARTS) else text
+
+
 def csv_lines(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
     """The lines of a CSV file, one at a time, so that a large class is never held in memory as one text."""
     buffer = io.StringIO()

@@ -16,6 +16,7 @@ from grading.views import (
     queue,
     regrades,
     reruns,
+    rosters,
     rubric,
     submissions,
 )
@@ -30,6 +31,9 @@ urlpatterns = [
     path("courses/<slug:slug>/charts/<slug:chart>.csv", classes.chart_csv, name="chart_csv"),
     path("courses/<slug:slug>/early-warning.csv", classes.warnings_csv, name="warnings_csv"),
     path("courses/<slug:slug>/people/", classes.people, name="people"),
+    path("courses/<slug:slug>/people/import/", rosters.choose_file, name="import_roster"),
+    path("courses/<slug:slug>/people/import/preview/", rosters.preview, name="preview_roster"),
+    path("courses/<slug:slug>/people/import/apply/", rosters.apply, name="apply_roster"),
     path("courses/<slug:slug>/people/<int:enrollment>/", classes.student, name="student"),
     path("courses/<slug:slug>/submissions/", classes.class_submissions, name="class_submissions"),
     path("courses/<slug:slug>/queue/", queue.queue, name="queue"),

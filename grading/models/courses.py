@@ -73,6 +73,9 @@ class Enrollment(models.Model):
     course = models.ForeignKey(Course, on_delete=models.PROTECT, related_name="enrollments")
     role = models.CharField(max_length=12, choices=Role, default=Role.STUDENT)
     section = models.CharField(max_length=60, blank=True)
+    student_number = models.CharField(
+        max_length=60, blank=True, help_text="What the school's own lists call this person (SID, SIS user id)."
+    )
     extra_days = models.FloatField(default=0, help_text="Days added to due and closing dates.")
     extra_attempts = models.PositiveSmallIntegerField(default=0)
     time_factor = models.FloatField(default=1, help_text="Factor on the time from opening to due date.")
@@ -87,6 +90,11 @@ class Enrollment(models.Model):
         ordering = ["course", "person__full_name", "person__username"]
         constraints = [
             models.UniqueConstraint(fields=["course", "person"], name="one_enrollment_per_person_and_course"),
+            models.UniqueConstraint(
+                fields=["course", "student_number"],
+                condition=~models.Q(student_number=""),
+                name="student_numbers_of_a_course_differ",
+            ),
             models.CheckConstraint(condition=models.Q(extra_days__gte=0), name="extra_days_are_never_negative"),
             models.CheckConstraint(condition=models.Q(time_factor__gte=1), name="time_factor_only_gives_time"),
             models.CheckConstraint(condition=models.Q(cpu_factor__range=(1, 10)), name="cpu_factor_is_from_1_to_10"),

@@ -110,11 +110,14 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
         "page": page_of(request, rows),
         "sort": chosen,
         "q": request.GET.get("q", ""),
+        "instructs": access.instructs(request.user, course),
     }
     return render(request, "courses/people.html", context)
 
 
-PEOPLE_HEADER = ("Name", "User name", "E-mail", "Role", "Section", "Completed", "Mean score", "Attempts")
+PEOPLE_HEADER = (
+    "Name", "User name", "E-mail", "Student number", "Role", "Section", "Completed", "Mean score", "Attempts",
+)  # fmt: skip
 
 
 def _person_cells(row: Any) -> tuple:
@@ -123,6 +126,7 @@ def _person_cells(row: Any) -> tuple:
         person.full_name,
         person.username,
         person.email,
+        row.student_number,
         row.get_role_display(),
         row.section,
         row.completed_count,
