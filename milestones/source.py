@@ -33,6 +33,7 @@ _UNREAD = re.compile(r"^unread\t(\d{1,9})\t(.{0,300})$")
 KINDS = ("complexity", "docstring", "dead code", "duplicate")
 _FOUND = re.compile(r"^found\t(" + "|".join(KINDS) + r")\t(\d{1,9})\t(\d{1,9})\t(.{0,300})$")
 _TOTALS = re.compile(r"^totals" + r"\t(\d{1,9})" * 5 + "$")
+_OUTLINE = re.compile(r"^(define|mention|import|function)\t(\d{1,9})\t([^\t]{1,300})\t([^\t]{0,300})$")
 _ELSEWHERE = re.compile(r"@(\d{1,9}):(\d{1,9})")
 _CODE_LINE = re.compile(rb"^[ \t]*[^\s#]", re.M)
 
@@ -67,6 +68,17 @@ class FileFacts:
     maintainability: float
     mean_complexity: float
     worst_complexity: int
+
+
+@dataclass
+class Outline:
+    """What one file defines at its top (name -> what that mentions of the file's own definitions and imports), which of
+    these are ``classes``, what it ``imports`` (name -> module), and where any function or class begins."""
+
+    definitions: dict[str, set[str]] = field(default_factory=dict)
+    classes: set[str] = field(default_factory=set)
+    imports: dict[str, str] = field(default_factory=dict)
+    functions: set[tuple[str, int]] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -137,14 +149,24 @@ class Source:
 
     def structure(self) -> Structure:
         """What ``ast`` and Radon say about the files. Raises StudentFault where one of them ends the inspector."""
+        names, lines = self._inspected()
+        return _structure(lines, names)
+
+    def outlines(self) -> dict[str, Outline]:
+        """What each file that can be parsed defines and mentions, by name. Raises as ``structure`` does."""
+        names, lines = self._inspected("outline")
+        return _outlines(lines, names)
+
+    def _inspected(self, *arguments: str) -> tuple[list[str], list[str]]:
+        """The files by their numbers, and the inspector's lines about them."""
         names = sorted(self._code)
         given = b"".join(b"%d\n%b" % (len(self._code[name]), self._code[name]) for name in names)
-        result = self._run(["inspector"], given)
+        result = self._run(["inspector", *arguments], given)
         if not 0 <= result.exit_code < 128:
             raise StudentFault(Fault.UNSUITABLE, (), UNPARSABLE.format("Python's own parser"))
         if result.exit_code != 0:
             raise OurTrouble(f"The inspector ended with {result.exit_code}: {result.stderr[-300:]}")
-        return _structure(result.stdout.splitlines(), names)
+        return names, result.stdout.splitlines()
 
     def ruff(self, *, select: Sequence[str]) -> list[Finding]:
         """Findings of the selected rules. The student's own configuration is not read, nor their ``noqa`` obeyed."""
@@ -199,6 +221,27 @@ def _structure(lines: Iterable[str], names: Sequence[str]) -> Structure:
             *counts, repeated_lines = map(int, found.groups())
             totals = dict(zip(KINDS, counts, strict=True))
     return Structure(tuple(files), tuple(findings), unread, totals, repeated_lines)
+
+
+def _outlines(lines: Iterable[str], names: Sequence[str]) -> dict[str, Outline]:
+    """The inspector's outline, read as strictly."""
+    found: dict[str, Outline] = {}
+    for line in lines:
+        match = _OUTLINE.match(line)
+        if match is None or int(match[2]) >= len(names):
+            continue
+        outline = found.setdefault(names[int(match[2])], Outline())
+        kind, _, one, other = match.groups()
+        if kind == "define":
+            outline.definitions.setdefault(other, set())
+            outline.classes |= {other} if one == "class" else set()
+        elif kind == "mention":
+            outline.definitions.setdefault(one, set()).add(other)
+        elif kind == "import":
+            outline.imports[one] = other
+        elif one.isdecimal():
+            outline.functions.add((other, int(one)))
+    return found
 
 
 def _place(place: re.Match[str], names: Sequence[str]) -> str:

@@ -4,17 +4,14 @@ A copy of an earlier component inherits and calls so much of the rest that the s
 that the GPT needs, those that are written a second time count as not reused.
 
 Which functions are called, and how often, is the sandboxed side's word. So a call only counts where the upload's own source
-has such a function at that line, and where the source says that the language modules use the earlier ones: the trusted side
-reads that from the syntax trees and runs nothing.
+has such a function at that line, and where the source says that the language modules use the earlier ones. The inspector
+reads that from the syntax trees, where nothing of the upload is executed.
 """
 
 from __future__ import annotations
 
-import ast
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 from milestones import exhibits
@@ -24,7 +21,7 @@ from milestones.contract import Measurement, Status
 from milestones.lab import Lab
 from milestones.proxy import Student
 from milestones.proxy.language import Called
-from milestones.source import Source
+from milestones.source import Outline, Source
 from milestones.student.operations import COMPONENT_NAMES
 
 LANGUAGE = ("gelu", "layer_norm", "embedding", "positions", "attention", "gpt", "tokenizer")
@@ -41,7 +38,6 @@ NEUTRAL = frozenset({"GELU", "Gelu", "MLP"})
 REUSE_MARK = 0.95
 #: Of all calls, the part that a single function may make without a person having a look.
 ONE_FUNCTION = 0.6
-MOST_SOURCE = 2_000_000
 #: Calls of one backward function for one look at the small GPT, whose graph has some hundred operations.
 MOST_BACKWARD = 20_000
 
@@ -82,7 +78,7 @@ def component_reuse(source: Source, lab: Lab) -> list[Measurement]:
             not_run(key, title, "the GPT could not be run, so no calls were counted")
             for key, title in ((component_reuse.key, component_reuse.title), ("same_components", SAME_TITLE))
         ]
-    modules = Modules.of(source.files)
+    modules = Modules(source.outlines())
     counts: Counter[bool] = Counter()
     functions: list[tuple[int, str, str, bool]] = []
     unknown = 0
@@ -168,17 +164,6 @@ def _same_components(called: list[Called], lab: Lab, modules: Modules) -> Measur
 # -- what the source says ----------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Module:
-    """One file: top-level definitions, what they mention, what it imports (name -> module it names)."""
-
-    definitions: dict[str, ast.stmt] = field(default_factory=dict)
-    functions: set[tuple[str, int]] = field(default_factory=set)
-    imports: dict[str, str] = field(default_factory=dict)
-    language: bool = False
-    earlier: bool = False
-
-
 class Modules:
     """The files of a package, each of this milestone or of earlier ones.
 
@@ -187,34 +172,28 @@ class Modules:
     earlier milestones where it is an earlier component, or is mentioned by one.
     """
 
-    def __init__(self, modules: dict[str, _Module]) -> None:
-        self._modules = modules
+    def __init__(self, outlines: Mapping[str, Outline]) -> None:
+        self._modules = outlines
+        self._language = {
+            name for name, module in outlines.items() if module.definitions.keys() & LANGUAGE_NAMES - NEUTRAL
+        }
         # Earlier components that a file of earlier milestones has: elsewhere they are copies.
         self._at_home = {
-            name
-            for module in modules.values()
-            if not module.language
-            for name in module.definitions
-            if name in EARLIER_NAMES
+            component
+            for name, module in outlines.items()
+            if name not in self._language
+            for component in module.definitions
+            if component in EARLIER_NAMES
         }
         self._mixed = {
             name: _mentioned_by_earlier(module, self._at_home)
-            for name, module in modules.items()
-            if module.language and module.earlier
+            for name, module in outlines.items()
+            if name in self._language and module.definitions.keys() & EARLIER_NAMES - NEUTRAL
         }
-
-    @classmethod
-    def of(cls, files: Mapping[str, bytes]) -> Modules:
-        found = {}
-        for name, content in files.items():
-            tree = _tree(content) if name.endswith(".py") and len(content) <= MOST_SOURCE else None
-            if tree is not None:
-                found[name] = _read(tree)
-        return cls(found)
 
     @property
     def language_files(self) -> int:
-        return sum(module.language for module in self._modules.values())
+        return len(self._language)
 
     def has(self, call: Called) -> bool:
         """Whether the source has a function of that name at that line. Decorators begin a function above its ``def``."""
@@ -227,77 +206,32 @@ class Modules:
         return (last, call.line) in module.functions
 
     def is_earlier(self, call: Called) -> bool:
-        module = self._modules[call.file]
         if call.file in self._mixed:
             return call.name.partition(".")[0] in self._mixed[call.file]
-        return not module.language
+        return call.file not in self._language
 
     def rewritten(self) -> set[str]:
         """Earlier components that a language file defines although another file has them."""
         return {
-            name
-            for module in self._modules.values()
-            if module.language
-            for name, definition in module.definitions.items()
-            if name in self._at_home - NEUTRAL and isinstance(definition, ast.ClassDef)
+            component
+            for name in self._language
+            for component in self._modules[name].classes
+            if component in self._at_home - NEUTRAL
         }
 
     def used_by_language(self) -> set[str]:
         """Earlier components that language files import, or that stand in the same file, and mention in their code."""
-        used = set()
-        for module in self._modules.values():
-            if module.language:
-                there = set(module.imports) | set(module.definitions)
-                for name, definition in module.definitions.items():
-                    if name not in EARLIER_NAMES:
-                        used |= {m for m in _mentions(definition) if m in there and m in EARLIER_NAMES}
-        return used
+        return {
+            mentioned
+            for name in self._language
+            for definition, mentions in self._modules[name].definitions.items()
+            if definition not in EARLIER_NAMES
+            for mentioned in mentions
+            if mentioned in EARLIER_NAMES
+        }
 
 
-def _tree(content: bytes) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(content)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _read(tree: ast.Module) -> _Module:
-    module = _Module()
-    for node in _statements(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            module.definitions[node.name] = node
-        elif isinstance(node, ast.ImportFrom):
-            module.imports |= {alias.asname or alias.name: node.module or "" for alias in node.names}
-        elif isinstance(node, ast.Import):
-            module.imports |= {alias.asname or alias.name: alias.name for alias in node.names}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            lines = [node.lineno, *(decorator.lineno for decorator in node.decorator_list)]
-            module.functions.add((node.name, min(lines)))
-        elif isinstance(node, ast.ClassDef):
-            module.functions.add((node.name, node.lineno))
-    names = set(module.definitions)
-    module.language = bool(names & LANGUAGE_NAMES - NEUTRAL)
-    module.earlier = bool(names & EARLIER_NAMES - NEUTRAL)
-    return module
-
-
-def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Top-level statements, and those in a top-level try or if."""
-    for node in tree.body:
-        yield node
-        if isinstance(node, ast.Try | ast.If):
-            yield from node.body
-            yield from node.orelse
-
-
-def _mentions(definition: ast.AST) -> set[str]:
-    return {node.id for node in ast.walk(definition) if isinstance(node, ast.Name)}
-
-
-def _mentioned_by_earlier(module: _Module, copies: set[str]) -> set[str]:
+def _mentioned_by_earlier(module: Outline, copies: set[str]) -> set[str]:
     """Top-level names of a file that are earlier components, and no copies, or are mentioned by one, and so on."""
     waiting = [name for name in module.definitions if name in EARLIER_NAMES - copies]
     found: set[str] = set()
@@ -306,5 +240,5 @@ def _mentioned_by_earlier(module: _Module, copies: set[str]) -> set[str]:
         if name in found or name in LANGUAGE_NAMES - NEUTRAL:
             continue
         found.add(name)
-        waiting += [other for other in _mentions(module.definitions[name]) if other in module.definitions]
+        waiting += [other for other in module.definitions[name] if other in module.definitions]
     return found

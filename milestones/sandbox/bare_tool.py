@@ -38,8 +38,8 @@ def _ruff() -> str:
     return found
 
 
-def _inspector() -> list[str]:
-    if importlib.util.find_spec("radon") is None:
+def _inspector(arguments: Sequence[str]) -> list[str]:
+    if not arguments and importlib.util.find_spec("radon") is None:
         raise ToolIsMissing(
             "Radon is not installed on this machine, and this is measured with it (pip install ruff radon)"
         )
@@ -54,7 +54,7 @@ def run_bare_tool(
     Raises ToolIsMissing.
     """
     name, *arguments = program
-    command = [_ruff()] if name == "ruff" else _inspector()
+    command = [_ruff()] if name == "ruff" else _inspector(arguments)
     started = time.monotonic()
     before = os.times()
     try:

@@ -9,6 +9,13 @@ separated, about file number i from 0:
     found     kind  i  line  what
     totals    of complexity, docstring, dead code, duplicate; lines in functions that repeat an earlier one
 
+With the argument ``outline`` it writes instead what the files define and mention, for whoever asks what is built of what:
+
+    define    i  class or function  name                a definition at the top of the file
+    mention   i  name of a definition  other name       that other name is defined or imported in the same file
+    import    i  name  module
+    function  i  line  name                             any class, function or method; decorators begin it
+
 Radon (M. Lacchia) gives the complexity of McCabe (1976) and the maintainability index, 0 to 100, as Visual Studio scales it.
 Only the standard library and Radon are imported.
 """
@@ -173,6 +180,48 @@ def _shape(function: Function) -> str:
     return ast.dump(function.args) + "".join(map(ast.dump, function.body))
 
 
+def outline(number: int, text: str) -> None:
+    """What one file defines, imports and mentions; nothing about one that can't be parsed."""
+    try:
+        tree = ast.parse(text)
+        definitions = {node.name: node for node in _top(tree) if isinstance(node, _DEFINITIONS)}
+        imports = {name: module for node in _top(tree) for name, module in _imported(node)}
+        lines = [("import", number, name, module) for name, module in imports.items()]
+        for name, node in definitions.items():
+            lines.append(("define", number, "class" if isinstance(node, ast.ClassDef) else "function", name))
+            mentioned = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+            lines += [("mention", number, name, other) for other in sorted(mentioned & (definitions.keys() | imports))]
+        for node in ast.walk(tree):
+            if isinstance(node, _DEFINITIONS):
+                begins = (
+                    node.decorator_list[0].lineno
+                    if isinstance(node, _FUNCTIONS) and node.decorator_list
+                    else node.lineno
+                )
+                lines.append(("function", number, begins, node.name))
+    except Exception:  # as in Inspection.file: a fact about this file
+        return
+    for line in lines:
+        write(*line)
+
+
+def _top(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Top-level statements, and those in a top-level try or if."""
+    for node in tree.body:
+        yield node
+        if isinstance(node, ast.Try | ast.If):
+            yield from node.body
+            yield from node.orelse
+
+
+def _imported(node: ast.stmt) -> Iterator[tuple[str, str]]:
+    """(name in this file, module that it comes from) of an import."""
+    if isinstance(node, ast.ImportFrom):
+        yield from ((alias.asname or alias.name, node.module or "") for alias in node.names)
+    elif isinstance(node, ast.Import):
+        yield from ((alias.asname or alias.name, alias.name) for alias in node.names)
+
+
 def write(*fields: object) -> None:
     """One line of output; what a field holds can't make a second one."""
     cells = (re.sub(r"[\x00-\x1f\x7f]", " ", str(field))[:300] for field in fields)
@@ -181,18 +230,21 @@ def write(*fields: object) -> None:
 
 def main() -> None:
     """Read, inspect, write."""
-    sys.path.insert(0, str(RADON))
     warnings.simplefilter("ignore")  # of odd escapes in students' strings
-    inspection = Inspection()
+    inspection = None if sys.argv[1:] == ["outline"] else Inspection()
+    look = inspection.file if inspection else outline
+    if inspection:
+        sys.path.insert(0, str(RADON))
     number = 0
     while head := sys.stdin.buffer.readline():
         content = sys.stdin.buffer.read(int(head))
         try:
-            inspection.file(number, content.decode("utf-8-sig").replace("\r\n", "\n"))
+            look(number, content.decode("utf-8-sig").replace("\r\n", "\n"))
         except UnicodeDecodeError:
             write("unread", number, "not UTF-8")
         number += 1
-    inspection.rest()
+    if inspection:
+        inspection.rest()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 the sandboxed side says is believed where the grader can compute it."""
 
 import ast
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +15,13 @@ from milestones.checks.reuse import Modules, component_reuse
 from milestones.contract import Status
 from milestones.datasets.grammar import some_words, write_sentences
 from milestones.datasets.store import DataStore
+from milestones.discovery import PackageLocation
 from milestones.evaluate import evaluate
 from milestones.lab import Lab
 from milestones.proxy.language import Called
+from milestones.sandbox.limits import SandboxLimits
+from milestones.sandbox.tools import run_tool
+from milestones.source import Source
 from tests.milestones.packages import changed, everywhere, write
 from tests.milestones.verdicts import SEED, assert_verdict, causes, samples_of
 
@@ -185,8 +191,20 @@ def test_a_correct_gpt_is_right_in_any_manner(manner, tmp_path):
 def reuse_of(called, files):
     lab = Lab(seed=1, datasets=DataStore(None))
     lab.claims |= {"calls": called, "components": {"tensor": "tinytorch.core.tensor.Tensor", "dense": "m.Linear"}}
-    source = type("Source", (), {"files": {name: text.encode() for name, text in files.items()}})()
-    return {measured.key: measured for measured in component_reuse.function(source, lab)}
+    return {measured.key: measured for measured in component_reuse.function(source_of(files), lab)}
+
+
+def source_of(files):
+    """The source of these files, looked at in the sandbox."""
+
+    def run(program, stdin):
+        with tempfile.TemporaryDirectory() as empty:
+            Path(empty).chmod(0o755)
+            limits = SandboxLimits(cpu_seconds=20, memory_bytes=1 << 30)
+            return run_tool(program, Path(empty), limits=limits, stdin=stdin)
+
+    contents = {name: text if isinstance(text, bytes) else text.encode() for name, text in files.items()}
+    return Source(contents, PackageLocation(root=""), run, mounted_at="/submission")
 
 
 EARLIER = {
@@ -240,8 +258,10 @@ def test_a_framework_in_one_file_is_judged_class_by_class():
 
 
 def test_source_that_can_not_be_parsed_is_left_out():
-    modules = Modules.of({"a.py": b"def (", "b.py": b"\x00", "deep.py": b"x = " + b"(" * 5_000})
-    assert not modules.has(Called("a.py", "f", 1, 1))
+    broken = {"a.py": b"def (", "b.py": b"\x00", "deep.py": b"x = " + b"(" * 5_000, "latin.py": b"# \xe9"}
+    outlines = source_of({**EARLIER, **broken}).outlines()
+    assert outlines.keys() == EARLIER.keys()
+    assert not Modules(outlines).has(Called("a.py", "f", 1, 1))
 
 
 # -- the trusted side --------------------------------------------------------------------------------------------------
