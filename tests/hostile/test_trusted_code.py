@@ -17,6 +17,10 @@ TRUSTED = [
     if "samples" not in path.parts
 ]
 FORBIDDEN_MODULES = {"pickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
+#: Parsers of Python, whom a hostile text can make exhaust the stack or the memory: for the inspector in its sandbox, for what
+#: runs beside the student's code, and for kits, which read our own scripts.
+PARSERS = {"ast", "symtable", "tokenize", "radon"}
+MAY_PARSE = {"milestones/sandbox/inspector.py", "milestones/kits/contents.py"}
 FORBIDDEN_CALLS = {"eval", "exec", "extractall", "mark_safe", "system", "popen", "getoutput"}
 TEMPLATES = sorted((CHECKOUT / "templates").rglob("*.html"))
 SCRIPTS = sorted((CHECKOUT / "static" / "js").rglob("*.js"))
@@ -39,6 +43,16 @@ def test_trusted_code_unpickles_nothing_and_starts_no_shell(path: Path) -> None:
             for keyword in node.keywords:
                 given = getattr(keyword.value, "value", None)
                 assert (keyword.arg, given) not in (("shell", True), ("allow_pickle", True)), f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", TRUSTED, ids=_name)
+def test_trusted_code_parses_no_students_python(path: Path) -> None:
+    if _name(path) in MAY_PARSE or "student" in path.parts:
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert not {module.split(".")[0] for module in modules} & PARSERS, f"line {node.lineno}"
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=_name)
