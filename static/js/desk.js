@@ -65,3 +65,5 @@ desk.addEventListener("click", (event) => {
   form.elements.line.value = number.dataset.line;
   form.elements.text.focus();
 });
+
+desk.dataset.ready = "yes";

@@ -10,13 +10,13 @@ from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 from django.utils import timezone
 
-from grading import rubrics
-from grading.models import CourseMilestone, HourlyActivity, Person, Submission
+from grading import regrades, rubrics
+from grading.models import CourseMilestone, HourlyActivity, LineComment, Person, SavedComment, Submission
 from grading.pipeline import dispatch, reruns, rescoring
 from milestones import contract, exhibits
 from milestones.evaluate import HUMAN_REASONS
 from tests import making
-from tests.conftest import enrol, place
+from tests.conftest import PASSWORD, enrol, place
 from tests.publishing import EVERY_FORM, failed, published, started
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -27,6 +27,12 @@ LOOKS = {
     "narrow": {"color_scheme": "light", "width": 500},
 }
 OUTPUT = {"printed": "loading the weights\nlayers: 784 64 10\n" * 9, "output_hidden": True}
+SOURCE = {
+    "tinytorch/layers.py": '"""Layers."""\n\n@dataclass\nclass Dense:\n    size = 10  # units\n    name = "dense"\n'
+    "    def forward(self, x):\n        return len(x)\n",
+    "a_rather_long_folder_name/with/files/of_the_student.py": "x = 1\n",
+    "notes.txt": "",
+}
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 }
@@ -35,7 +41,9 @@ RULES = {
 @pytest.fixture
 def dora(course) -> Person:
     """A student whose result needs a person for several reasons at once."""
-    return enrol(Person.objects.create_user("dora", email="dora@example.edu", full_name="Dora Díaz"), course).person
+    return enrol(
+        Person.objects.create_user("dora", email="dora@example.edu", password=PASSWORD, full_name="Dora Díaz"), course
+    ).person
 
 
 @pytest.fixture
@@ -54,7 +62,7 @@ def pages(course, milestone: CourseMilestone, alice, bob, dora, tia) -> dict[str
         exhibits=EVERY_FORM,
     )
     for_a_person = {"needs_human": tuple(HUMAN_REASONS.values()), "shares": {"code_quality": None}}
-    published(place(dora), milestone, benchmark_met=None, **for_a_person)
+    dora_result = published(place(dora), milestone, benchmark_met=None, **for_a_person)
     published(place(bob), milestone)
     trouble = failed(place(alice), milestone)
     claim, running = started(place(alice), milestone)
@@ -72,6 +80,17 @@ def pages(course, milestone: CourseMilestone, alice, bob, dora, tia) -> dict[str
         Submission.objects.filter(student=place(bob)), course=course, by=tia, what="the attempts that count",
         reason="A corrected data set.", same_draws=True,
     )  # fmt: skip
+    dora_run, of_dora = dora_result.submission, [course.slug, dora_result.submission_id]
+    dora_run.path.parent.mkdir(parents=True, exist_ok=True)
+    dora_run.path.write_bytes(making.packed(SOURCE).read())
+    SavedComment.objects.create(course=course, text="Name what it holds.", by=tia)
+    LineComment.objects.create(submission=dora_run, file="tinytorch/layers.py", line=3, text="What is x?", by=tia)
+    criteria = {each.key: each for each in dora_result.criteria.all()}
+    asked = [
+        regrades.ask(criteria[key], student=place(dora), text=f"Look again at {key}, please.")
+        for key in ("mathematical_correctness", "architecture_design")
+    ]
+    regrades.answer(asked[1], text="Two layers are missing.", points=20, by=tia)
     in_course, in_milestone = [course.slug], [course.slug, milestone.milestone]
     asked = rubrics.rubric_of(milestone)
     easier = replace(asked, benchmark=replace(asked.benchmark, mark=0.8))
@@ -81,7 +100,22 @@ def pages(course, milestone: CourseMilestone, alice, bob, dora, tia) -> dict[str
         "nobody": ["/sign-in/", "/nothing/"],
         "alice": ["/", reverse("course", args=in_course), reverse("milestone", args=in_milestone), *submission],
         "bob": [reverse("submission", args=[waiting.submission_id])],
-        "tia": [submission[0], reverse("milestone", args=in_milestone)],
+        "dora": [
+            reverse("submission", args=[dora_result.submission_id]),
+            reverse("files", args=[dora_result.submission_id]),
+            reverse("history", args=in_course),
+        ],
+        "tia": [
+            submission[0],
+            reverse("milestone", args=in_milestone),
+            reverse("desk", args=in_course),
+            reverse("desk_item", args=of_dora),
+            reverse("desk_item", args=[course.slug, trouble.submission_id]),
+            reverse("files", args=[dora_result.submission_id]),
+            reverse("regrades", args=in_course),
+            reverse("history", args=in_course),
+            reverse("saved_comments", args=in_course),
+        ],
         "ivy": [
             reverse("course", args=in_course),
             reverse("people", args=in_course),
@@ -101,7 +135,7 @@ def pages(course, milestone: CourseMilestone, alice, bob, dora, tia) -> dict[str
 
 
 @pytest.mark.parametrize("look", LOOKS)
-@pytest.mark.parametrize("who", ["nobody", "alice", "bob", "tia", "ivy"])
+@pytest.mark.parametrize("who", ["nobody", "alice", "bob", "dora", "tia", "ivy"])
 def test_every_page_is_accessible_and_nothing_is_cut_off(visit, pages, request, ivy, who, look):
     visitor = visit(None if who == "nobody" else request.getfixturevalue(who), **LOOKS[look])
     for path in pages[who]:
