@@ -46,6 +46,10 @@ def test_a_student_reads_what_concerns_themselves_alone(marked, alice, address):
     assert "Fine, alice." in text_of(client_of(alice).get(address, {"q": "bob"}))
 
 
+def test_a_student_finds_their_history_from_the_course(alice, course, milestone, address):
+    assert f'href="{address}"' in client_of(alice).get(reverse("course", args=[course.slug])).content.decode()
+
+
 def test_a_student_reads_nothing_of_a_milestone_whose_grades_are_held(marked, alice, tia, address):
     CourseMilestone.objects.update(hold_grades=True)
     assert "Fine, alice." not in text_of(client_of(alice).get(address))
