@@ -27,6 +27,7 @@ from grading.models import (
     CriterionScore,
     Enrollment,
     Evaluation,
+    Invitation,
     LineComment,
     MilestoneResult,
     Person,
@@ -143,6 +144,17 @@ def enrollments_for(user: Person, course: Course) -> QuerySet[Enrollment]:
 def get_student(user: Person, course: Course, enrollment_id: int) -> Enrollment:
     """One student's enrolment as ``user`` may see it, or 404."""
     return get_object_or_404(enrollments_for(user, course), pk=enrollment_id, role=Role.STUDENT)
+
+
+def invitations_for(user: Person, course: Course) -> QuerySet[Invitation]:
+    """The invitations to ``course``, for its instructors alone."""
+    rows = Invitation.objects.filter(course=course).select_related("by", "used_by")
+    return rows if _sees_all(user) else rows.filter(_enrolled(user, "course", [Role.INSTRUCTOR]))
+
+
+def get_invitation(user: Person, course: Course, invitation_id: int) -> Invitation:
+    """One of :func:`invitations_for`, or 404."""
+    return get_object_or_404(invitations_for(user, course), pk=invitation_id)
 
 
 # --- milestones ---

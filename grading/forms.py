@@ -11,11 +11,12 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.password_validation import validate_password
 from django.db.models import QuerySet
 from django.utils.crypto import get_random_string
 
 from grading import rubrics
-from grading.models import CriterionScore, Person, Rescoring
+from grading.models import Course, CriterionScore, Enrollment, Person, Rescoring
 from milestones.contract import Criterion, Rubric
 
 
@@ -378,3 +379,82 @@ class ApplyRosterForm(forms.Form):
     packed = forms.CharField(widget=forms.HiddenInput)
     fingerprint = forms.CharField(max_length=64, widget=forms.HiddenInput)
     drop = forms.BooleanField(required=False)
+
+
+#: How long an invitation can be used, unless somebody says otherwise.
+INVITATION_DAYS = 14
+
+
+class InvitationForm(forms.Form):
+    """A link into a course: as what, for whom, for how long."""
+
+    role = forms.ChoiceField(choices=Enrollment.Role)
+    email = forms.EmailField(
+        label="For the e-mail address",
+        required=False,
+        max_length=150,
+        help_text="The link then works once, for this person. Left empty it works for whoever has it, as a student.",
+    )
+    section = forms.CharField(max_length=60, required=False)
+    days = forms.IntegerField(label="Days that it can be used", min_value=1, max_value=120, initial=INVITATION_DAYS)
+
+    def __init__(self, *args: Any, course: Course, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.course = course
+
+    def clean_email(self) -> str:
+        email = self.cleaned_data["email"].lower()
+        here = Enrollment.objects.filter(course=self.course, active=True, person__email__iexact=email)
+        if email and here.exclude(person__last_login=None).exists():
+            raise forms.ValidationError("This person is in the course already; change their place under People.")
+        return email
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        if values.get("role") != Enrollment.Role.STUDENT and not values.get("email") and "email" not in self.errors:
+            self.add_error("email", "Staff are invited by name: give the e-mail address.")
+        return values
+
+
+class AccountForm(forms.Form):
+    """The account that an invitation leads to. Without ``email`` its user name is chosen; of an ``account`` only the password."""
+
+    username = forms.CharField(label="User name", max_length=150, validators=[Person.username_validator])
+    full_name = forms.CharField(label="Your name", max_length=200)
+    password = forms.CharField(
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least 8 characters, not only digits, and not a common password.",
+    )
+    again = forms.CharField(
+        label="Password again", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
+    )
+
+    def __init__(self, *args: Any, email: str, account: Person | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.account = account
+        self.username_shown = account.username if account else email
+        if email:
+            del self.fields["username"]
+        if account is not None:
+            del self.fields["full_name"]
+
+    def clean_username(self) -> str:
+        username = self.cleaned_data["username"]
+        if Person.objects.filter(username__iexact=username).exists():
+            raise forms.ValidationError("Somebody has this user name. Choose another, or sign in if it is yours.")
+        return username
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        password = values.get("password")
+        if password and values.get("again") != password:
+            self.add_error("again", "The two passwords differ.")
+        if password:
+            owner = self.account or Person(username=values.get("username", ""), full_name=values.get("full_name", ""))
+            try:
+                validate_password(password, owner)
+            except forms.ValidationError as weak:
+                self.add_error("password", weak)
+        names = {name: values.get(name, "") for name in ("username", "full_name")}
+        return names | {"password": password}

@@ -130,6 +130,8 @@ WORDS: Mapping[str, Kind] = {
     "change_accommodations": Kind(group="extensions", words="changed what is granted to", open=True),
     "enrol": Kind(group="roles", words="added to the course", open=True),
     "change_enrollment": Kind(group="roles", words="changed the details of", open=True),
+    "invite": Kind(group="roles", words="made an invitation:"),
+    "revoke_invitation": Kind(group="roles", words="revoked an invitation:"),
     "change_role": Kind(group="roles", words="changed the role of", open=True),
     "deactivate": Kind(group="roles", words="deactivated", open=True),
     "reactivate": Kind(group="roles", words="took back into the course", open=True),

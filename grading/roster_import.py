@@ -21,6 +21,7 @@ from django.core import signing
 from django.db import IntegrityError, transaction
 from django.db.models import Count
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 from grading import history
 from grading.models import Course, Enrollment, Person
@@ -215,7 +216,7 @@ def apply(
                     "The course was changed since this preview. Look at the new one; nothing was applied."
                 )
             gone = now.left + (now.missing if drop and now.may_drop else [])
-            _take_out(gone)
+            _take_out(course, gone)
             _change(now.changes)
             added = _add(course, now.additions)
             _record(course, now, added=added, gone=gone, by=by)
@@ -224,8 +225,11 @@ def apply(
     return Applied(added=len(added), changed=len(now.changes), dropped=len(gone))
 
 
-def _take_out(places: list[Enrollment]) -> None:
+def _take_out(course: Course, places: list[Enrollment]) -> None:
     Enrollment.objects.filter(pk__in=[place.pk for place in places]).update(active=False)
+    emails = [place.person.email.lower() for place in places if place.person.email]
+    # A link that was made for them before would bring them back.
+    course.invitations.filter(email__in=emails, used_by=None, revoked_at=None).update(revoked_at=timezone.now())
 
 
 def _change(changes: list[Change]) -> None:

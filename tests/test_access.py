@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, reverse
 
 from assessment_site import urls as site_urls
-from grading import regrades, rubrics, urls
+from grading import invitations, regrades, rubrics, urls
 from grading.models import (
     Course,
     CourseMilestone,
@@ -45,6 +45,7 @@ class World:
     saved: SavedComment
     remark: LineComment
     regrade: RegradeRequest
+    link: invitations.Link
     people: dict[str, Person]
 
 
@@ -62,9 +63,10 @@ def world(course, milestone, other_milestone, alice, bob, charlie, tia, ivy, set
     version = rubrics.version_of(milestone, rubrics.shipped_text(milestone.milestone))
     values = {"before": version, "after": version, "reach": Rescoring.Reach.NONE, "reason": "A test.", "by": ivy}
     Rescoring.objects.create(pk=1, course_milestone=milestone, **values)
+    link = invitations.invite(course, role="student", section="", email="", days=7, by=ivy)
     return World(
         course=course, milestone=milestone, evaluation=evaluation, rerun=rerun, saved=saved, remark=remark,
-        regrade=regrade, people=people,
+        regrade=regrade, link=link, people=people,
     )  # fmt: skip
 
 
@@ -131,12 +133,21 @@ def at_the_desk(world: World) -> dict[str, object]:
     return {"slug": world.course.slug, "submission": world.evaluation.submission_id}
 
 
+def in_invitation(world: World) -> dict[str, object]:
+    return {"slug": world.course.slug, "invitation": world.link.invitation.pk}
+
+
+def by_invitation(world: World) -> dict[str, object]:
+    return {"secret": world.link.secret}
+
+
 def in_evaluation(world: World) -> dict[str, object]:
     return {"evaluation": world.evaluation.pk}
 
 
 MARK = {"points": "1", "reason": "Looked at it."}
 RERUN = {"which": "all", "draws": "same", "expected": "1", "reason": "The data set was wrong."}
+INVITE = {"role": "student", "email": "", "section": "", "days": "7"}
 DECISION = {"met": "yes", "reason": "Looked at it."}
 
 RUBRIC = {"reach": "none", "reason": "Looked at it.", "seen": "0"}
@@ -157,6 +168,12 @@ TABLE: tuple[tuple[str, str, Where, dict, str], ...] = (
     ("import_roster", "get", in_course, {}, "302 404 404 404 404 200"),
     ("preview_roster", "post", in_course, {}, "302 404 404 404 404 302"),
     ("apply_roster", "post", in_course, {}, "302 404 404 404 404 302"),
+    ("invitations", "get", in_course, {}, "302 404 404 404 404 200"),
+    ("invite", "post", in_course, INVITE, "302 404 404 404 404 200"),
+    ("invite_newcomers", "post", in_course, {}, "302 404 404 404 404 302"),
+    ("revoke_invitation", "post", in_invitation, {}, "302 404 404 404 404 302"),
+    ("invitation", "get", by_invitation, {}, "200 200 200 200 200 200"),
+    ("accept_invitation", "post", by_invitation, {}, "422 302 302 302 302 302"),
     ("student", "get", about_alice, {}, "302 404 404 404 200 200"),
     ("class_submissions", "get", in_course, {}, "302 404 404 404 200 200"),
     ("queue", "get", in_course, {}, "302 404 404 404 200 200"),
@@ -232,14 +249,14 @@ def test_every_person_gets_what_the_table_says(world, name, method, where, data,
         with undone():
             answer = getattr(client_of(world.people.get(who)), method)(address, data)
             answers[who] = answer.status_code
-            if who == "nobody" and name not in ("sign_in", "sign_out", "theme"):
+            if who == "nobody" and name not in ("sign_in", "sign_out", "theme", "invitation", "accept_invitation"):
                 assert answer.headers["Location"].startswith("/sign-in/?next=")
     assert answers == dict(zip(PEOPLE, map(int, expected.split()), strict=True))
 
 
 @pytest.mark.parametrize(("name", "method", "where", "data", "expected"), TABLE, ids=NAMES)
 def test_who_was_taken_out_of_the_course_sees_nothing_of_it(world, name, method, where, data, expected):
-    if where is nowhere:
+    if where in (nowhere, by_invitation):
         return
     Enrollment.objects.update(active=False)
     for who in ("alice", "tia", "ivy"):

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils import timezone
 
 from grading.models.conditions import has_text
 
@@ -292,3 +293,13 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return f"invitation {self.pk} to {self.course.slug}"
+
+    @property
+    def has_expired(self) -> bool:
+        return self.expires_at <= timezone.now()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be used; ``invitations.unused`` says the same of many."""
+        spent = bool(self.email) and self.used_by_id is not None
+        return self.revoked_at is None and not spent and not self.has_expired

@@ -120,6 +120,7 @@ def pages(course, milestone: CourseMilestone, alice, bob, dora, tia) -> dict[str
             reverse("course", args=in_course),
             reverse("people", args=in_course),
             reverse("import_roster", args=in_course),
+            reverse("invitations", args=in_course),
             reverse("student", args=[course.slug, place(alice).pk]),
             reverse("class_submissions", args=in_course),
             reverse("results", args=in_milestone),
