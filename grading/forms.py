@@ -12,11 +12,13 @@ from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.password_validation import validate_password
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import QuerySet
 from django.utils.crypto import get_random_string
 
 from grading import rubrics
-from grading.models import Course, CriterionScore, Enrollment, Person, Rescoring
+from grading.models import Course, CourseMilestone, CriterionScore, Enrollment, Person, Rescoring
+from grading.pipeline import rules
 from milestones.contract import Criterion, Rubric
 
 
@@ -65,6 +67,9 @@ class UploadForm(forms.Form):
         widget=forms.FileInput(attrs={"accept": ".zip,.tar,.gz,.tgz,.bz2,.xz,.py,.ipynb,.npz"}),
     )
     upload_key = forms.CharField(max_length=64, widget=forms.HiddenInput)
+    grace_days = forms.IntegerField(
+        min_value=0, required=False, error_messages={"invalid": "Say how many grace days to spend as a whole number."}
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("initial", {"upload_key": get_random_string(32)})
@@ -458,3 +463,92 @@ class AccountForm(forms.Form):
                 self.add_error("password", weak)
         names = {name: values.get(name, "") for name in ("username", "full_name")}
         return names | {"password": password}
+
+
+class MilestoneRulesForm(forms.ModelForm):
+    """The rules of a milestone. Dates are in the course's timezone, which the page names."""
+
+    class Meta:
+        model = CourseMilestone
+        fields = rules.FIELDS
+        labels = {
+            "weight": "Share of the course grade (%)",
+            "attempts": "Attempts",
+            "cool_down": "Seconds between two attempts",
+            "completion_threshold": "Score that completes it",
+            "late_penalty_per_day": "Late penalty for each day begun (points)",
+            "late_penalty_cap": "Most that being late costs (points)",
+            "grace_days": "Days after the due date that cost nothing",
+            "takes_pooled_days": "Grace days of the course's pool may be spent here",
+            "team_size": "Most students who hand in together",
+            "regrade_days": "Days in which a regrade can be asked for",
+            "attempt_that_counts": "Which attempt counts",
+            "hold_grades": "Hold the results until this is off",
+        }
+        help_texts = {"late_penalty_cap": "Empty: all of them.", "regrade_days": "Empty: any time."}
+        widgets = {
+            # With seconds: a form that is sent as it came must change nothing.
+            name: forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S")
+            for name in ("opens", "due", "closes")
+        }
+
+    #: The least and the most that numbers may be, where the column alone does not say it.
+    BOUNDS = {
+        "weight": (0, 100),
+        "attempts": (1, 10_000),
+        "team_size": (1, 100),
+        "late_penalty_per_day": (0, 100),
+        "late_penalty_cap": (0, 100),
+        "grace_days": (0, 365),
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, (least, most) in self.BOUNDS.items():
+            self.fields[name].validators += [MinValueValidator(least), MaxValueValidator(most)]
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        for earlier, later, sentence in (
+            ("opens", "due", "It must open before it is due."),
+            ("due", "closes", "It must be due before it closes."),
+            ("opens", "closes", "It must open before it closes."),
+        ):
+            first, second = values.get(earlier), values.get(later)
+            if first and second and first >= second and not self.errors:
+                self.add_error(later, sentence)
+        return values
+
+
+class ApplyRulesForm(ReasonForm):
+    """Whom other rules reach, why, and which ones they were made from."""
+
+    reach = forms.ChoiceField(choices=Rescoring.Reach, error_messages={"required": "Choose whom it is for."})
+    seen = forms.CharField(max_length=16)
+
+
+class PoolForm(ReasonForm):
+    """How many late days each student may spend over all milestones."""
+
+    grace_days = forms.IntegerField(label="Grace days of each student", min_value=0, max_value=365)
+
+
+class ExtensionForm(ReasonForm):
+    """Days and attempts for one student at one milestone."""
+
+    milestone = forms.ModelChoiceField(CourseMilestone.objects.none(), to_field_name="milestone")
+    extra_days = forms.FloatField(label="Extra days", min_value=0, max_value=365, initial=0)
+    extra_attempts = forms.IntegerField(label="Extra attempts", min_value=0, max_value=1000, initial=0)
+
+    def __init__(self, *args: Any, milestones: QuerySet[CourseMilestone], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["milestone"].queryset = milestones
+
+
+class AccommodationsForm(ReasonForm):
+    """What is granted to one student at every milestone."""
+
+    extra_days = forms.FloatField(label="Extra days", min_value=0, max_value=365)
+    extra_attempts = forms.IntegerField(label="Extra attempts", min_value=0, max_value=1000)
+    time_factor = forms.FloatField(label="Factor on the time from opening to due", min_value=1, max_value=10)
+    cpu_factor = forms.FloatField(label="Factor on CPU seconds", min_value=1, max_value=10)

@@ -8,6 +8,7 @@ from typing import Any
 
 from grading import exhibits, rubrics
 from grading.analytics.charts import Chart
+from grading.ledger import Step, ledger_of
 from grading.models import BenchmarkDecision, CourseMilestone, CriterionScore, Evaluation, Override
 from grading.pipeline import results
 from grading.standing import word_for
@@ -65,6 +66,7 @@ class Report:
     decisions: tuple[BenchmarkDecision, ...]
     headline: Found | None
     figures: tuple[Chart, ...]
+    ledger: tuple[Step, ...]
 
     @property
     def waited(self) -> float | None:
@@ -107,6 +109,7 @@ def report_of(evaluation: Evaluation, course_milestone: CourseMilestone) -> Repo
         decisions=tuple(sorted(evaluation.benchmark_decisions.all(), key=lambda decision: decision.pk)),
         headline=by_key.get(rubric.benchmark.measurement),
         figures=tuple(exhibits.shown(evaluation.evidence.all())),
+        ledger=ledger_of(attempt, course_milestone),
     )
 
 

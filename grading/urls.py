@@ -19,6 +19,7 @@ from grading.views import (
     reruns,
     rosters,
     rubric,
+    rules,
     submissions,
 )
 
@@ -65,6 +66,12 @@ urlpatterns = [
     path("courses/<slug:slug>/milestones/<slug:milestone>/kit.zip", milestones.starter_kit, name="starter_kit"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/upload/", milestones.upload, name="upload"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/results/", classes.results, name="results"),
+    path("courses/<slug:slug>/grace-days/", rules.pool, name="grace_pool"),
+    path("courses/<slug:slug>/people/<int:enrollment>/extension/", rules.extension, name="grant_extension"),
+    path("courses/<slug:slug>/people/<int:enrollment>/accommodations/", rules.accommodations, name="accommodations"),
+    path("courses/<slug:slug>/milestones/<slug:milestone>/rules/", rules.rules, name="rules"),
+    path("courses/<slug:slug>/milestones/<slug:milestone>/rules/preview/", rules.preview, name="preview_rules"),
+    path("courses/<slug:slug>/milestones/<slug:milestone>/rules/apply/", rules.apply, name="apply_rules"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/rubric/", rubric.rubric, name="rubric"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/rubric/preview/", rubric.preview, name="preview_rubric"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/rubric/apply/", rubric.apply, name="apply_rubric"),

@@ -103,9 +103,9 @@ def apply(
     ``seen`` is the id of the course's own rubric that ``by`` started from (None: the catalogue's). Raises
     :class:`NotApplied` when another one is in force by now, or when nothing would change.
     """
-    reason = _reason(reason)
+    reason = with_reason(reason)
     with transaction.atomic():
-        found = _locked(course_milestone)
+        found = locked(course_milestone)
         if found.rubric_id != seen:
             raise NotApplied(
                 "Somebody else changed the rubric meanwhile. Look at it as it is now; nothing was changed."
@@ -127,7 +127,8 @@ def apply(
         found.save(update_fields=["rubric"])
         changed = _targets(found, wanted, reach)
         _rescore(step, changed, wanted, version)
-        _recompute({stand.student for stand in changed}, step, "rescore", by=by)
+        about = {"target": f"rescoring {step.pk}", "by": by, "reason": reason}
+        recompute({stand.student for stand in changed}, found, "rescore", **about)
         history.record(
             "change_rubric",
             target=f"rescoring {step.pk}",
@@ -141,14 +142,15 @@ def apply(
     return step
 
 
-def _reason(reason: str) -> str:
+def with_reason(reason: str) -> str:
+    """A reason fit to be kept. Raises :class:`NotApplied` where there is none."""
     reason = storable.text(reason).strip()
     if not reason:
         raise NotApplied("Give a reason: it stays in the history of the course. Nothing was changed.")
     return reason
 
 
-def _locked(course_milestone: CourseMilestone) -> CourseMilestone:
+def locked(course_milestone: CourseMilestone) -> CourseMilestone:
     """The milestone as it is now; nobody hands in, marks or publishes for it until the transaction ends.
 
     Students first and the milestone second, as everywhere, and all of them in one order.
@@ -194,15 +196,19 @@ def _rescore(step: Rescoring, stands: Sequence[Stand], wanted: InForce, version:
         )
 
 
-def _recompute(students: Collection[int], step: Rescoring, what: str, *, by: Person) -> None:
-    """What the students have reached by the points of now, with an entry in the history of each whose result is another."""
-    milestone = step.course_milestone
-    known = milestone.results.filter(enrollment__in=students)
+def recompute(
+    students: Collection[int], course_milestone: CourseMilestone, what: str, *, target: str, by: Person, reason: str
+) -> None:
+    """What the students have reached by the points and rules of now; an entry in the history of each with another result."""
+    known = MilestoneResult.objects.filter(course_milestone=course_milestone, enrollment__in=students)
     before = {result.enrollment_id: _result(result) for result in known}
-    after = {student: _result(result) for student, result in results.recompute_many(students, milestone).items()}
-    changes = {student: (before[student], now) for student, now in after.items() if before.get(student) != now}
-    target = f"rescoring {step.pk}"
-    history.record_each(what, changes, target=target, by=by, course_milestone=milestone, reason=step.reason)
+    after = results.recompute_many(students, course_milestone)
+    changes = {
+        student: (before.get(student), _result(now))
+        for student, now in after.items()
+        if before.get(student) != _result(now)
+    }
+    history.record_each(what, changes, target=target, by=by, course_milestone=course_milestone, reason=reason)
 
 
 def _result(result: MilestoneResult) -> dict[str, Any]:
@@ -328,7 +334,7 @@ def undo(step: Rescoring, *, by: Person) -> None:
     person gave meanwhile stays, as the same share. Raises :class:`NotApplied` where a later change has to be undone first.
     """
     with transaction.atomic():
-        found = _locked(step.course_milestone)
+        found = locked(step.course_milestone)
         last = last_step(found)
         if last is None or last.pk != step.pk:
             raise NotApplied("Only the newest change can be undone, and only once. Nothing was changed.")
@@ -346,7 +352,8 @@ def undo(step: Rescoring, *, by: Person) -> None:
             _write(runs, after)
             _scale_marks(runs, before, after, f"rubric {step.before.version}")
         touched = Evaluation.objects.filter(pk__in=[*later, *(number for number, *_ in kept)])
-        _recompute(set(touched.values_list("student", flat=True)), step, "undo_rescore", by=by)
+        about = {"target": f"rescoring {step.pk}", "by": by, "reason": step.reason}
+        recompute(set(touched.values_list("student", flat=True)), found, "undo_rescore", **about)
         step.undone_by, step.undone_at = by, timezone.now()
         step.save(update_fields=["undone_by", "undone_at"])
         history.record(

@@ -167,6 +167,11 @@ def counted(attempts: Sequence[Counts], rule: str) -> Counts | None:
     return max(attempts, key=lambda attempt: (attempt.completes, attempt.score, -attempt.number))
 
 
+def attempt_that_counts(student: Enrollment, course_milestone: CourseMilestone) -> Attempt | None:
+    """The attempt of ``student`` that counts at ``course_milestone``, or None."""
+    return counted(attempts_of(student, course_milestone), course_milestone.attempt_that_counts)
+
+
 # --- students ---
 
 #: So many students are computed at once.

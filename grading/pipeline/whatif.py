@@ -93,11 +93,11 @@ def stands_of(course_milestone: CourseMilestone, *, students: Iterable[int] | No
     """Every attempt at a milestone that has a result, in the order of students and attempts, by the run that speaks for it."""
     runs = Evaluation.objects.filter(
         state=Evaluation.State.SCORED, submission__course_milestone=course_milestone
-    ).order_by("submission", "-pk")
+    ).order_by("submission_id", "-pk")
     if students is not None:
         runs = runs.filter(student__in=list(students))
     speaking = list(
-        runs.distinct("submission").values_list(
+        runs.distinct("submission_id").values_list(
             "pk",
             "submission",
             "student",
@@ -117,8 +117,8 @@ def stands_of_runs(rows: Sequence[tuple], course_milestone: CourseMilestone) -> 
     criteria = _criteria(numbers)
     decided = dict(
         BenchmarkDecision.objects.filter(evaluation__in=numbers)
-        .order_by("evaluation", "-pk")
-        .distinct("evaluation")
+        .order_by("evaluation_id", "-pk")
+        .distinct("evaluation_id")
         .values_list("evaluation", "met")
     )
     now = policy.rules_of(course_milestone)
@@ -143,9 +143,9 @@ def stands_of_runs(rows: Sequence[tuple], course_milestone: CourseMilestone) -> 
 
 
 def _criteria(evaluations: list[int]) -> dict[int, dict[str, Points]]:
-    scores = CriterionScore.objects.filter(evaluation__in=evaluations).order_by("evaluation", "position")
-    latest = Override.objects.filter(criterion_score__evaluation__in=evaluations).order_by("criterion_score", "-pk")
-    marks = dict(latest.distinct("criterion_score").values_list("criterion_score", "points"))
+    scores = CriterionScore.objects.filter(evaluation__in=evaluations).order_by("evaluation_id", "position")
+    latest = Override.objects.filter(criterion_score__evaluation__in=evaluations).order_by("criterion_score_id", "-pk")
+    marks = dict(latest.distinct("criterion_score_id").values_list("criterion_score", "points"))
     found: dict[int, dict[str, Points]] = {}
     for number, evaluation, key, points, maximum in scores.values_list("pk", "evaluation", "key", "points", "maximum"):
         own = found.setdefault(evaluation, {})
@@ -179,6 +179,13 @@ def figures_of(evaluations: Collection[int], rubric: InForce) -> dict[int, dict[
             number: {key: Figure(*figure) for key, figure in json.loads(found).items()}
             for number, found in cursor.fetchall()
         }
+
+
+def met_by(stands: Sequence[Stand], rubric: InForce) -> dict[int, bool | None]:
+    """By evaluation, whether the benchmark is met by the mark of ``rubric``."""
+    figures = figures_of([stand.evaluation for stand in stands], rubric)
+    benchmark = rubric.rubric.benchmark
+    return {run: benchmark_met(benchmark, found, mark=rubric.mark) for run, found in figures.items()}
 
 
 def _blank(evaluations: Collection[int]) -> set[int]:

@@ -9,7 +9,11 @@ from django.shortcuts import render
 
 from grading import access, class_lists, rubrics
 from grading.analytics.overview import ClassOverview, class_overview
+from grading.forms import AccommodationsForm
+from grading.ledger import ledger_of
 from grading.models import Course, CourseMilestone, Enrollment, Evaluation
+from grading.pipeline.results import attempt_that_counts
+from grading.pipeline.rules import ACCOMMODATIONS
 from grading.standing import standings
 from grading.views.answers import chart_page, csv_answer, page_of, signed_in, sorting
 
@@ -155,7 +159,18 @@ def student(request: HttpRequest, slug: str, enrollment: int) -> HttpResponse:
         "student": found,
         "standings": rows,
         "page": page_of(request, attempts),
+        "ledgers": [
+            (milestone, ledger_of(attempt, milestone))
+            for milestone in milestones
+            if (attempt := attempt_that_counts(found, milestone)) is not None
+        ],
     }
+    if access.is_instructor_of(request.user, course):
+        granted = {name: getattr(found, name) for name in ACCOMMODATIONS}
+        context |= {
+            "accommodations": AccommodationsForm(initial=granted),
+            "extensions": found.extensions.select_related("course_milestone", "by").order_by("-pk"),
+        }
     return render(request, "courses/student_report.html", context)
 
 

@@ -90,6 +90,7 @@ def upload(request: HttpRequest, slug: str, milestone: str) -> HttpResponse:
             file=file,
             original_name=file.name,
             upload_key=form.cleaned_data["upload_key"],
+            grace_days=form.cleaned_data["grace_days"] or 0,
         )
     except intake.Refused as refusal:
         return _not_taken(request, found, str(refusal))

@@ -11,20 +11,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from grading import access, rubrics
-from grading.analytics import charts
 from grading.forms import ApplyRubricForm, RubricForm
-from grading.models import Course, CourseMilestone, Enrollment, Rescoring
-from grading.pipeline import rescoring, whatif
+from grading.models import Course, CourseMilestone, Rescoring
+from grading.pipeline import rescoring
 from grading.views.answers import chart_page, csv_answer, signed_in
+from grading.views.previews import shown, students_csv
 from milestones import registry
 from milestones.contract import Rubric
-
-#: A preview shows this many students; its CSV has all of them.
-MOST_STUDENTS = 100
-CHANGE_HEADER = (
-    "Student", "User name", "Section", "Score now", "Score afterwards", "Change", "Level now", "Level afterwards",
-    "Completed now", "Completed afterwards",
-)  # fmt: skip
 
 
 def _place(request: HttpRequest, slug: str, milestone: str) -> tuple[Course, CourseMilestone]:
@@ -92,53 +85,16 @@ def preview(request: HttpRequest, slug: str, milestone: str) -> HttpResponse:
     if wanted is not None:
         answer = rescoring.what_if(found, wanted)
         if request.POST.get("csv") == "students":
-            return _students_csv(course, found, answer.everybody)
-        context |= _shown(course, found, answer.everybody) | {"what_if": answer, "reaches": Rescoring.Reach.choices}
+            return students_csv(course, found, answer.everybody)
+        context |= shown(course, found, answer.everybody, threshold=found.threshold) | {
+            "what_if": answer,
+            "reaches": Rescoring.Reach.choices,
+        }
         context["differences"] = rubrics.differences(rubrics.rubric_of(found), wanted, titles=_titles(found))
         if request.POST.get("csv") == "scores":
             chart = context["chart"]
             return csv_answer(f"{course.slug}-{found.milestone}-what-if", chart.columns, chart.rows)
     return render(request, "rubrics/_preview.html" if request.htmx else "rubrics/edit.html", context)
-
-
-def _shown(course: Course, found: CourseMilestone, everybody: whatif.Preview) -> dict[str, Any]:
-    """A preview as a page shows it: the chart, and the first students with their names."""
-    shown = everybody.changed[:MOST_STUDENTS]
-    people = _people(course, [each.student for each in shown])
-    return {
-        "preview": everybody,
-        "changes": [(people[each.student], each) for each in shown],
-        "chart": charts.before_and_after(
-            [each.before.score for each in everybody.students],
-            [each.after.score for each in everybody.students],
-            threshold=found.threshold,
-            threshold_after=found.threshold,
-        ),
-    }
-
-
-def _people(course: Course, students: list[int]) -> dict[int, Enrollment]:
-    return Enrollment.objects.filter(course=course).select_related("person").in_bulk(students)
-
-
-def _students_csv(course: Course, found: CourseMilestone, everybody: whatif.Preview) -> HttpResponse:
-    people = _people(course, [each.student for each in everybody.changed])
-    rows = (
-        (
-            people[each.student].person.full_name,
-            people[each.student].person.username,
-            people[each.student].section,
-            each.before.score,
-            each.after.score,
-            round(each.points, 2),
-            each.before.level.value,
-            each.after.level.value,
-            "yes" if each.before.completes else "no",
-            "yes" if each.after.completes else "no",
-        )
-        for each in everybody.changed
-    )
-    return csv_answer(f"{course.slug}-{found.milestone}-who-changes", CHANGE_HEADER, rows)
 
 
 @signed_in

@@ -125,6 +125,7 @@ def pages(course, milestone: CourseMilestone, alice, bob, dora, tia) -> dict[str
             reverse("class_submissions", args=in_course),
             reverse("results", args=in_milestone),
             reverse("rubric", args=in_milestone),
+            reverse("rules", args=in_milestone),
             reverse("compare_rubrics", args=in_milestone) + "?one=1&other=2",
             reverse("queue", args=in_course),
             reverse("needs_human", args=in_course),
