@@ -73,19 +73,6 @@ def staff_courses_for(user: Person) -> QuerySet[Course]:
     return Course.objects.all() if _sees_all(user) else Course.objects.filter(_enrolled(user, "pk", STAFF))
 
 
-def instructed_course_for(user: Person, slug: str) -> Course:
-    """One course that ``user`` instructs, or 404."""
-    course = staff_course_for(user, slug)
-    require_role(user, course, [Role.INSTRUCTOR])
-    return course
-
-
-def instructs(user: Person, course: Course) -> bool:
-    """Whether ``user`` decides who is in ``course`` and by which rules."""
-    enrollment = enrollment_for(user, course)
-    return _sees_all(user) or (enrollment is not None and enrollment.role == Role.INSTRUCTOR)
-
-
 def course_for(user: Person, slug: str) -> Course:
     """One course of :func:`courses_for`, or 404."""
     return get_object_or_404(courses_for(user), slug=slug)
@@ -144,6 +131,11 @@ def enrollments_for(user: Person, course: Course) -> QuerySet[Enrollment]:
 def get_student(user: Person, course: Course, enrollment_id: int) -> Enrollment:
     """One student's enrolment as ``user`` may see it, or 404."""
     return get_object_or_404(enrollments_for(user, course), pk=enrollment_id, role=Role.STUDENT)
+
+
+def get_place(user: Person, course: Course, enrollment_id: int) -> Enrollment:
+    """Anybody's place in ``course``, in any role and also when they were taken out, as staff see it; or 404."""
+    return get_object_or_404(enrollments_for(user, course), pk=enrollment_id)
 
 
 def invitations_for(user: Person, course: Course) -> QuerySet[Invitation]:

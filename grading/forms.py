@@ -552,3 +552,16 @@ class AccommodationsForm(ReasonForm):
     extra_attempts = forms.IntegerField(label="Extra attempts", min_value=0, max_value=1000)
     time_factor = forms.FloatField(label="Factor on the time from opening to due", min_value=1, max_value=10)
     cpu_factor = forms.FloatField(label="Factor on CPU seconds", min_value=1, max_value=10)
+
+
+class PlaceForm(ReasonForm):
+    """Somebody's role, section and student number, and why they are changed."""
+
+    role = forms.ChoiceField(choices=Enrollment.Role)
+    section = forms.CharField(max_length=60, required=False)
+    student_number = forms.CharField(max_length=60, required=False)
+    field_order = ["role", "section", "student_number", "reason"]
+
+    def __init__(self, *args: Any, place: Enrollment, **kwargs: Any) -> None:
+        kwargs["initial"] = {name: getattr(place, name) for name in ("role", "section", "student_number")}
+        super().__init__(*args, **kwargs)

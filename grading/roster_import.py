@@ -21,9 +21,8 @@ from django.core import signing
 from django.db import IntegrityError, transaction
 from django.db.models import Count
 from django.db.models.functions import Lower
-from django.utils import timezone
 
-from grading import history
+from grading import history, roster
 from grading.models import Course, Enrollment, Person
 from grading.roster_files import Complaint, Line, Table, read_lines
 
@@ -216,20 +215,13 @@ def apply(
                     "The course was changed since this preview. Look at the new one; nothing was applied."
                 )
             gone = now.left + (now.missing if drop and now.may_drop else [])
-            _take_out(course, gone)
+            roster.deactivate(course, gone)
             _change(now.changes)
             added = _add(course, now.additions)
             _record(course, now, added=added, gone=gone, by=by)
     except IntegrityError as error:
         raise RosterChanged("The course was changed just now. Choose the file again; nothing was applied.") from error
     return Applied(added=len(added), changed=len(now.changes), dropped=len(gone))
-
-
-def _take_out(course: Course, places: list[Enrollment]) -> None:
-    Enrollment.objects.filter(pk__in=[place.pk for place in places]).update(active=False)
-    emails = [place.person.email.lower() for place in places if place.person.email]
-    # A link that was made for them before would bring them back.
-    course.invitations.filter(email__in=emails, used_by=None, revoked_at=None).update(revoked_at=timezone.now())
 
 
 def _change(changes: list[Change]) -> None:

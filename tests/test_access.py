@@ -147,6 +147,7 @@ def in_evaluation(world: World) -> dict[str, object]:
 
 MARK = {"points": "1", "reason": "Looked at it."}
 RERUN = {"which": "all", "draws": "same", "expected": "1", "reason": "The data set was wrong."}
+PLACE = {"role": "student", "section": "B", "student_number": "", "reason": "A test."}
 INVITE = {"role": "student", "email": "", "section": "", "days": "7"}
 DECISION = {"met": "yes", "reason": "Looked at it."}
 
@@ -168,6 +169,10 @@ TABLE: tuple[tuple[str, str, Where, dict, str], ...] = (
     ("import_roster", "get", in_course, {}, "302 404 404 404 404 200"),
     ("preview_roster", "post", in_course, {}, "302 404 404 404 404 302"),
     ("apply_roster", "post", in_course, {}, "302 404 404 404 404 302"),
+    ("place", "get", about_alice, {}, "302 404 404 404 404 200"),
+    ("change_place", "post", about_alice, PLACE, "302 404 404 404 404 302"),
+    ("take_out", "post", about_alice, {"reason": "A test."}, "302 404 404 404 404 302"),
+    ("take_back", "post", about_alice, {"reason": "A test."}, "302 404 404 404 404 302"),
     ("invitations", "get", in_course, {}, "302 404 404 404 404 200"),
     ("invite", "post", in_course, INVITE, "302 404 404 404 404 200"),
     ("invite_newcomers", "post", in_course, {}, "302 404 404 404 404 302"),

@@ -104,7 +104,8 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
     """Everybody in the course; ``?csv`` is the same list as a file."""
     course = access.staff_course_for(request.user, slug)
     chosen, order = sorting(request, PEOPLE_COLUMNS, default="name")
-    rows = access.enrollments_for(request.user, course).filter(active=True)
+    taken_out = "taken_out" in request.GET
+    rows = access.enrollments_for(request.user, course).filter(active=not taken_out)
     rows = class_lists.people_with_figures(class_lists.matching_people(rows, request.GET.get("q", ""))).order_by(*order)
     if "csv" in request.GET:
         return csv_answer(f"{course.slug}-people", PEOPLE_HEADER, map(_person_cells, rows.iterator()))
@@ -114,7 +115,8 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
         "page": page_of(request, rows),
         "sort": chosen,
         "q": request.GET.get("q", ""),
-        "instructs": access.instructs(request.user, course),
+        "taken_out": taken_out,
+        "instructs": access.is_instructor_of(request.user, course),
     }
     return render(request, "courses/people.html", context)
 

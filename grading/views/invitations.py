@@ -21,7 +21,7 @@ LINKS_HEADER = ("Name", "E-mail", "Section", "Link", "Valid until")
 @signed_in
 def links(request: HttpRequest, slug: str) -> HttpResponse:
     """Every invitation of the course, with the form for another."""
-    course = access.instructed_course_for(request.user, slug)
+    course = access.instructor_course_for(request.user, slug)
     return _list(request, course, InvitationForm(course=course))
 
 
@@ -30,7 +30,7 @@ def links(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def invite(request: HttpRequest, slug: str) -> HttpResponse:
     """Make a link and show it, this once."""
-    course = access.instructed_course_for(request.user, slug)
+    course = access.instructor_course_for(request.user, slug)
     form = InvitationForm(request.POST, course=course)
     if not form.is_valid():
         return _list(request, course, form, status=422)
@@ -43,7 +43,7 @@ def invite(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def invite_newcomers(request: HttpRequest, slug: str) -> HttpResponse:
     """A file with a link for each student who has never come in, for a mail merge."""
-    course = access.instructed_course_for(request.user, slug)
+    course = access.instructor_course_for(request.user, slug)
     made = invitations.invite_newcomers(course, days=INVITATION_DAYS, by=request.user)
     if not made:
         messages.info(request, "Everybody in the course can sign in. No link was made.")
@@ -61,7 +61,7 @@ def _link_cells(request: HttpRequest, place: Enrollment, link: invitations.Link)
 @require_POST
 def revoke(request: HttpRequest, slug: str, invitation: int) -> HttpResponse:
     """End a link at once."""
-    course = access.instructed_course_for(request.user, slug)
+    course = access.instructor_course_for(request.user, slug)
     invitations.revoke(access.get_invitation(request.user, course, invitation), by=request.user)
     messages.success(request, "The link leads nowhere any more.")
     return redirect("invitations", slug=course.slug)

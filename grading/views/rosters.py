@@ -18,7 +18,7 @@ from grading.views.answers import signed_in
 @signed_in
 def choose_file(request: HttpRequest, slug: str) -> HttpResponse:
     """The form for the file, and which files it reads."""
-    course = access.instructed_course_for(request.user, slug)
+    course = access.instructor_course_for(request.user, slug)
     context = {"course": course, "milestones": access.milestones_for(request.user, course), "form": RosterFileForm()}
     return render(request, "rosters/file.html", context)
 
@@ -27,7 +27,7 @@ def choose_file(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def preview(request: HttpRequest, slug: str) -> HttpResponse:
     """Read the file, ask for its columns where they are unclear, and say what would change. It changes nothing."""
-    course = access.instructed_course_for(request.user, slug)
+    course = access.instructor_course_for(request.user, slug)
     try:
         table, columns, unclear = _posted(request, course)
     except (roster_files.UnreadableRoster, RosterChanged) as refused:
@@ -60,7 +60,7 @@ def _posted(request: HttpRequest, course: Course) -> tuple[Table, dict[int, str]
 @require_POST
 def apply(request: HttpRequest, slug: str) -> HttpResponse:
     """Do what the preview said, unless the course has changed since."""
-    course = access.instructed_course_for(request.user, slug)
+    course = access.instructor_course_for(request.user, slug)
     form = ApplyRosterForm(request.POST)
     if not form.is_valid():
         return _begin_again(request, course, "Choose a file first.")

@@ -121,6 +121,7 @@ def pages(course, milestone: CourseMilestone, alice, bob, dora, tia) -> dict[str
             reverse("people", args=in_course),
             reverse("import_roster", args=in_course),
             reverse("invitations", args=in_course),
+            reverse("place", args=[course.slug, place(alice).pk]),
             reverse("student", args=[course.slug, place(alice).pk]),
             reverse("class_submissions", args=in_course),
             reverse("results", args=in_milestone),
