@@ -181,6 +181,8 @@ TABLE: tuple[tuple[str, str, Where, dict, str], ...] = (
     ("accept_invitation", "post", by_invitation, {}, "422 302 302 302 302 302"),
     ("student", "get", about_alice, {}, "302 404 404 404 200 200"),
     ("class_submissions", "get", in_course, {}, "302 404 404 404 200 200"),
+    ("gradebook", "get", in_course, {}, "302 404 404 404 200 200"),
+    ("export_gradebook", "get", in_course, {}, "302 404 404 404 200 200"),
     ("queue", "get", in_course, {}, "302 404 404 404 200 200"),
     ("queue_chart_csv", "get", in_queue_chart, {}, "302 404 404 404 200 200"),
     ("needs_human", "get", in_course, {}, "302 404 404 404 200 200"),

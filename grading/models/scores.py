@@ -122,6 +122,7 @@ class MilestoneResult(models.Model):
     score = models.FloatField(null=True, help_text="Of 100, after overrides and late penalty.")
     score_before_penalty = models.FloatField(null=True)
     late_penalty = models.FloatField(default=0)
+    seconds_late = models.PositiveIntegerField(default=0, help_text="Of the attempt that counts.")
     level = models.CharField(max_length=12, blank=True)
     benchmark_met = models.BooleanField(null=True)
     completed = models.BooleanField(default=False)

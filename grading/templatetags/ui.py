@@ -93,11 +93,16 @@ def badge(state: str | None) -> dict[str, Any]:
 @register.inclusion_tag("components/badge.html")
 def level_badge(level: str | None) -> dict[str, Any]:
     """Performance level; None is a criterion that a person still has to mark."""
+    return {"look": level_look(level)}
+
+
+def level_look(level: str | None) -> StateLook:
+    """How a level is shown."""
     if not level:
-        return {"look": StateLook("◔", "Not yet marked", "ours")}
+        return StateLook("◔", "Not yet marked", "ours")
     level = Level(level)
     icon = {"ok": "✓", "warn": "◐", "bad": "✕"}[LEVEL_TINTS[level]]
-    return {"look": StateLook(icon, level.value.capitalize(), LEVEL_TINTS[level])}
+    return StateLook(icon, level.value.capitalize(), LEVEL_TINTS[level])
 
 
 @register.inclusion_tag("components/score.html")

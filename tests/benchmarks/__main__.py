@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import evaluation, fairness, newcomer, queue, rescoring, sandbox
+from tests.benchmarks import evaluation, fairness, gradebook, newcomer, queue, rescoring, sandbox
 
 parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
 parser.add_argument("--pairs", type=int, default=9, help="evaluations in the sandbox and bare, in turn")
@@ -13,6 +13,7 @@ options = parser.parse_args()
 evaluation.main(options.pairs)
 sandbox.main()
 queue.main()
+gradebook.main()
 fairness.main()
 rescoring.main()
 newcomer.main(options.uploads)

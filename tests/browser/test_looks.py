@@ -128,6 +128,8 @@ def pages(course, milestone: CourseMilestone, alice, bob, dora, tia) -> dict[str
             reverse("rubric", args=in_milestone),
             reverse("rules", args=in_milestone),
             reverse("compare_rubrics", args=in_milestone) + "?one=1&other=2",
+            reverse("gradebook", args=in_course),
+            reverse("export_gradebook", args=in_course) + "?shape=canvas",
             reverse("queue", args=in_course),
             reverse("needs_human", args=in_course),
             reverse("plan_rerun", args=in_course),
