@@ -180,7 +180,9 @@ def get_submission(user: Person, submission_id: int) -> Submission:
 def evaluations_for(user: Person) -> QuerySet[Evaluation]:
     """Every evaluation of the submissions that ``user`` may see."""
     rows = Evaluation.objects.select_related("submission__course_milestone__course", "submission__student__person")
-    return _own_or_staff(user, rows, student="student", course="course")
+    visible = _own_or_staff(user, rows, student="student", course="course")
+    # What a re-run found counts for nobody before it is applied, and its author does not see it.
+    return visible.exclude(state=Evaluation.State.HELD_BACK, student__person=user.pk)
 
 
 def get_evaluation(user: Person, evaluation_id: int) -> Evaluation:

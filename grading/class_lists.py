@@ -142,7 +142,8 @@ def result_lines(
 def newest_runs(evaluations: QuerySet[Evaluation]) -> list[Evaluation]:
     """The newest run of the newest attempt at each milestone, without the large columns. For one student's runs."""
     return list(
-        evaluations.order_by("submission__course_milestone_id", "-submission__attempt", "-pk")
+        evaluations.exclude(state=Evaluation.State.HELD_BACK)
+        .order_by("submission__course_milestone_id", "-submission__attempt", "-pk")
         .distinct("submission__course_milestone_id")
         .defer("log", "open_log", "measurements", "diagnoses", "progress", "notes", "phases", "counts")
     )
@@ -150,7 +151,9 @@ def newest_runs(evaluations: QuerySet[Evaluation]) -> list[Evaluation]:
 
 def with_latest_run(submissions: QuerySet[Submission]) -> QuerySet[Submission]:
     """Each submission with the state and score of its newest run."""
-    newest = Evaluation.objects.filter(submission=OuterRef("pk")).order_by("-pk")
+    newest = (
+        Evaluation.objects.filter(submission=OuterRef("pk")).exclude(state=Evaluation.State.HELD_BACK).order_by("-pk")
+    )
     scored = newest.filter(state=Evaluation.State.SCORED)
     return submissions.annotate(
         state=Subquery(newest.values("state")[:1]),

@@ -176,6 +176,7 @@ class RerunForm(ReasonForm):
 
     draws = forms.TypedChoiceField(choices=[("same", "same"), ("new", "new")], coerce=lambda value: value == "same")
     expected = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+    preview_first = forms.BooleanField(required=False)
 
 
 class RegradeForm(forms.Form):

@@ -145,6 +145,8 @@ WORDS: Mapping[str, Kind] = {
     "rerun_evaluation": Kind(group="runs", words="had measured again", open=True),
     "cancel_evaluation": Kind(group="runs", words="cancelled a run of", open=True),
     "rerun_submissions": Kind(group="runs", words="had many submissions measured again:"),
+    "rerun_counts": Kind(group="scores", words="changed a score by measuring again:", open=True),
+    "settle_rerun": Kind(group="runs", words="decided about what measuring again had found:"),
     "cancel_rerun": Kind(group="runs", words="stopped measuring many again:"),
 }
 GROUPS: Mapping[str, str] = {

@@ -51,7 +51,7 @@ def _settled_otherwise() -> list[str]:
 def open_items(evaluations: QuerySet[Evaluation]) -> QuerySet[Evaluation]:
     """Those of ``evaluations`` that wait for a person, each with ``failed``, ``flagged``, ``benchmark`` and ``marks``."""
     later = Evaluation.objects.filter(submission=OuterRef("submission"), pk__gt=OuterRef("pk"))
-    superseded = later.exclude(state=State.CANCELLED)
+    superseded = later.exclude(state__in=[State.CANCELLED, State.HELD_BACK])
     reviewed = Exists(Review.objects.filter(evaluation=OuterRef("pk")))
     decided = Exists(BenchmarkDecision.objects.filter(evaluation=OuterRef("pk")))
     counts = Exists(MilestoneResult.objects.filter(evaluation=OuterRef("pk")))

@@ -69,6 +69,7 @@ urlpatterns = [
     path("courses/<slug:slug>/reruns/start/", reruns.start, name="start_rerun"),
     path("courses/<slug:slug>/reruns/<int:rerun>/", reruns.rerun, name="rerun_of_many"),
     path("courses/<slug:slug>/reruns/<int:rerun>/status/", reruns.status, name="rerun_status"),
+    path("courses/<slug:slug>/reruns/<int:rerun>/settle/", reruns.settle, name="settle_rerun"),
     path("courses/<slug:slug>/reruns/<int:rerun>/cancel/", reruns.cancel, name="cancel_rerun"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/", milestones.milestone, name="milestone"),
     path("courses/<slug:slug>/milestones/<slug:milestone>/kit.zip", milestones.starter_kit, name="starter_kit"),

@@ -200,6 +200,7 @@ TABLE: tuple[tuple[str, str, Where, dict, str], ...] = (
     ("start_rerun", "post", in_course, RERUN, "302 404 404 404 302 302"),
     ("rerun_of_many", "get", in_rerun, {}, "302 404 404 404 200 200"),
     ("rerun_status", "get", in_rerun, {}, "302 404 404 404 200 200"),
+    ("settle_rerun", "post", in_rerun, {"decision": "discarded"}, "302 404 404 404 404 302"),
     ("cancel_rerun", "post", in_rerun, {}, "302 404 404 404 302 302"),
     ("milestone", "get", in_milestone, {}, "302 200 200 404 200 200"),
     ("starter_kit", "get", in_milestone, {}, "302 200 200 404 200 200"),

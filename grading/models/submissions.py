@@ -91,11 +91,12 @@ class Evaluation(models.Model):
         QUEUED = "queued", "Waiting"
         RUNNING = "running", "Running"
         SCORED = "scored", "Scored"
+        HELD_BACK = "held_back", "Measured, not counted"
         FAILED = "failed", "Our problem"
         CANCELLED = "cancelled", "Cancelled"
 
     #: States in which nothing will happen any more.
-    FINAL = (State.SCORED, State.FAILED, State.CANCELLED)
+    FINAL = (State.SCORED, State.HELD_BACK, State.FAILED, State.CANCELLED)
 
     submission = models.ForeignKey(Submission, on_delete=models.PROTECT, related_name="evaluations")
     # Copied from the submission so that the claim reads one table and its partial indexes only.
@@ -185,14 +186,16 @@ class Evaluation(models.Model):
                 name="a_queued_evaluation_knows_since_when",
             ),
             models.CheckConstraint(
-                condition=~Q(state="scored") | Q(score__isnull=False, maximum__isnull=False, finished_at__isnull=False),
+                condition=~Q(state__in=["scored", "held_back"])
+                | Q(score__isnull=False, maximum__isnull=False, finished_at__isnull=False),
                 name="a_scored_evaluation_has_a_score",
             ),
             models.CheckConstraint(
-                condition=Q(state="scored") | Q(score=None), name="only_a_scored_evaluation_has_a_score"
+                condition=Q(state__in=["scored", "held_back"]) | Q(score=None),
+                name="only_a_scored_evaluation_has_a_score",
             ),
             models.CheckConstraint(
-                condition=Q(state__in=["received", "queued", "running", "scored", "failed", "cancelled"]),
+                condition=Q(state__in=["received", "queued", "running", "scored", "held_back", "failed", "cancelled"]),
                 name="evaluation_state_is_known",
             ),
         ]
@@ -214,6 +217,12 @@ class Rerun(models.Model):
     what = models.CharField(max_length=200, help_text="Which submissions, in words.")
     reason = models.TextField()
     same_draws = models.BooleanField(help_text="With the earlier seed and counts; otherwise with new ones.")
+    preview_first = models.BooleanField(
+        default=False, help_text="Its results are held back until somebody applies or discards them."
+    )
+    settled = models.CharField(max_length=10, blank=True, help_text="all, helped or discarded; empty: not decided yet.")
+    settled_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    settled_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-id"]

@@ -13,8 +13,11 @@ from django.db import transaction
 from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, When
 
 from grading import history
-from grading.models import Course, Evaluation, Override, Person, Rerun, Submission
-from grading.pipeline import dispatch, storable
+from grading.models import Course, CourseMilestone, Evaluation, Override, Person, Rerun, Submission
+from grading.pipeline import dispatch, scoring, storable, whatif
+from grading.pipeline.rescoring import WhatIf, recompute
+from grading.pipeline.rescoring import locked as lock_milestone
+from grading.pipeline.whatif import Stand
 
 State = Evaluation.State
 UNDER_WAY = (State.RECEIVED, State.QUEUED, State.RUNNING)
@@ -82,12 +85,20 @@ def plan(submissions: QuerySet[Submission]) -> Plan:
 
 
 def start(
-    submissions: QuerySet[Submission], *, course: Course, by: Person, what: str, reason: str, same_draws: bool
+    submissions: QuerySet[Submission],
+    *,
+    course: Course,
+    by: Person,
+    what: str,
+    reason: str,
+    same_draws: bool,
+    preview_first: bool = False,
 ) -> Rerun:
     """Put a new evaluation of each of ``submissions`` into the queue, as batch work.
 
     ``same_draws``: with the seed and the counts of the result that stands, so that the same code gets the same points;
-    otherwise with new ones. Submissions with a run under way are left out. ``reason`` is for the audit trail. Raises
+    otherwise with new ones. ``preview_first``: the results are held back until :func:`settle`. Submissions with a run under
+    way are left out. ``reason`` is for the audit trail. Raises
     :class:`NothingToRun`.
     """
     reason = storable.text(reason).strip()
@@ -101,7 +112,12 @@ def start(
         if not earlier:
             raise NothingToRun("Nothing is left to measure again: every one of these has a run under way.")
         rerun = Rerun.objects.create(
-            course=course, by=by, what=storable.text(what)[:200], reason=reason, same_draws=same_draws
+            course=course,
+            by=by,
+            what=storable.text(what)[:200],
+            reason=reason,
+            same_draws=same_draws,
+            preview_first=preview_first,
         )
         queued = {"rerun": rerun, "state": State.QUEUED, "queued_at": dispatch.now()}
         again = [Evaluation(**_values(run, same_draws=same_draws), **queued) for run in earlier]
@@ -143,7 +159,7 @@ def counts_of(reruns: Iterable[Rerun]) -> dict[int, Counts]:
         for name, states in (
             ("waiting", [State.RECEIVED, State.QUEUED]),
             ("running", [State.RUNNING]),
-            ("scored", [State.SCORED]),
+            ("scored", [State.SCORED, State.HELD_BACK]),
             ("failed", [State.FAILED]),
             ("cancelled", [State.CANCELLED]),
         )
@@ -174,3 +190,85 @@ def cancel(rerun: Rerun, *, by: Person) -> int:
         )
     running = rerun.evaluations.filter(state__in=UNDER_WAY).select_related("submission__student")
     return len(stopped) + sum(dispatch.cancel(run, by=by, reason=why) for run in running)
+
+
+# --- looked at first ---
+
+ALL, HELPED, DISCARDED = "all", "helped", "discarded"
+#: What becomes of results that were held back, in words.
+DECISIONS = {ALL: "Let them count for everybody", HELPED: "Only where they help", DISCARDED: "Discard them"}
+
+
+def what_if(rerun: Rerun) -> list[tuple[CourseMilestone, WhatIf]]:
+    """By milestone, whose results would change if what ``rerun`` holds back counted."""
+    return [(milestone, _what_if(milestone, *_stands(rerun, milestone))) for milestone in _milestones(rerun)]
+
+
+def _what_if(milestone: CourseMilestone, before: list[Stand], after: list[Stand]) -> WhatIf:
+    rule = milestone.attempt_that_counts
+    return WhatIf(
+        everybody=whatif.preview(before, after, rule=rule),
+        helped=whatif.preview(before, whatif.where_it_helps(before, after), rule=rule),
+        left_out=0,
+    )
+
+
+def _milestones(rerun: Rerun) -> list[CourseMilestone]:
+    held = rerun.evaluations.filter(state=State.HELD_BACK)
+    found = CourseMilestone.objects.filter(pk__in=held.values("submission__course_milestone"))
+    return list(found.select_related("course", "rubric").order_by("number"))
+
+
+def _stands(rerun: Rerun, milestone: CourseMilestone) -> tuple[list[Stand], list[Stand]]:
+    """All attempts of the students concerned as they are, and with the runs that are held back in their places."""
+    held = rerun.evaluations.filter(state=State.HELD_BACK, submission__course_milestone=milestone)
+    before = whatif.stands_of(milestone, students=set(held.values_list("student", flat=True)))
+    found = whatif.stands_of_runs(list(held.values_list(*whatif.COLUMNS)), milestone)
+    new = {stand.submission: stand for stand in found}
+    return before, [whatif.in_place_of(old, new[old.submission]) if old.submission in new else old for old in before]
+
+
+def settle(rerun: Rerun, decision: str, *, by: Person) -> int:
+    """Decide once about what ``rerun`` held back. Answers how many runs count now. Raises :class:`NothingToRun`.
+
+    Marks and decisions of people go with their submissions; what is discarded stays for staff to read and counts nowhere.
+    """
+    if decision not in DECISIONS:
+        raise NothingToRun("Choose what should become of the results. Nothing was changed.")
+    with transaction.atomic():
+        locked = Rerun.objects.select_for_update(no_key=True, of=("self",)).get(pk=rerun.pk)
+        if not locked.preview_first or locked.settled:
+            raise NothingToRun("This was decided already; nothing was changed.")
+        if not counts_of([locked])[locked.pk].is_over:
+            raise NothingToRun("It is still under way: decide when it has ended. Nothing was changed.")
+        counted = 0
+        for milestone in _milestones(locked) if decision != DISCARDED else ():
+            lock_milestone(milestone)
+            before, after = _stands(locked, milestone)
+            chosen = {
+                new.evaluation
+                for old, new in zip(before, after, strict=True)
+                if new.evaluation != old.evaluation and (decision == ALL or whatif.helps(old, new))
+            }
+            if decision == ALL:  # what had no result at all has one now
+                held = locked.evaluations.filter(state=State.HELD_BACK, submission__course_milestone=milestone)
+                first = held.exclude(submission__in={stand.submission for stand in before})
+                chosen |= set(first.values_list("pk", flat=True))
+            students = set()
+            for run in Evaluation.objects.filter(pk__in=chosen).select_related("submission").order_by("pk"):
+                scoring.count(run)
+                students.add(run.student_id)
+                counted += 1
+            about = {"target": f"rerun {locked.pk}", "by": by, "reason": locked.reason}
+            recompute(students, milestone, "rerun_counts", **about)
+        locked.settled, locked.settled_by, locked.settled_at = decision, by, dispatch.now()
+        locked.save(update_fields=["settled", "settled_by", "settled_at"])
+        history.record(
+            "settle_rerun",
+            target=f"rerun {locked.pk}",
+            by=by,
+            course=locked.course_id,
+            after={"decision": decision, "runs": counted},
+            reason=locked.reason,
+        )
+    return counted

@@ -70,16 +70,26 @@ def publish(
         for name, value in _evaluation_values(result, benchmark_measurement).items():
             setattr(evaluation, name, value)
         evaluation.phases = storable.json_value(phases)
-        evaluation.state = Evaluation.State.SCORED
+        waits = evaluation.rerun is not None and evaluation.rerun.preview_first
+        evaluation.state = Evaluation.State.HELD_BACK if waits else Evaluation.State.SCORED
         evaluation.claim = evaluation.lease_until = None
         evaluation.finished_at = now()
         evaluation.save()
         EvaluationEvidence.objects.bulk_create(_evidence(evaluation, result.exhibits))
         CriterionScore.objects.bulk_create(_criterion_scores(evaluation, result.criteria))
-        _carry_marks_over(evaluation)
-        results.count_activity(evaluation)
-        results.recompute(submission.student, submission.course_milestone)
+        if not waits:
+            _carry_marks_over(evaluation)
+            results.count_activity(evaluation)
+            results.recompute(submission.student, submission.course_milestone)
     return evaluation
+
+
+def count(evaluation: Evaluation) -> None:
+    """Let a run that was held back speak for its submission, with the marks that people gave. Results are the caller's."""
+    evaluation.state = Evaluation.State.SCORED
+    evaluation.save(update_fields=["state"])
+    _carry_marks_over(evaluation)
+    results.count_activity(evaluation)
 
 
 def _evaluation_values(result: contract.Evaluation, benchmark_measurement: str) -> dict[str, Any]:
@@ -258,6 +268,8 @@ def _locked_for_marking(criterion_score: CriterionScore, *, seen: int | None) ->
     latest = current.latest_override
     if seen is not None and latest is not None and latest.pk != seen:
         raise MarkChanged(latest)
+    if criterion_score.evaluation.state == Evaluation.State.HELD_BACK:
+        raise InvalidMark("This run does not count; mark the one that does. Nothing was changed.")
     newer = submission.evaluations.filter(state=Evaluation.State.SCORED, pk__gt=current.evaluation_id)
     if newer.exists():
         raise InvalidMark("This file was measured again meanwhile; mark the newest run. Nothing was changed.")

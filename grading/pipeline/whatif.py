@@ -51,6 +51,19 @@ class Points(NamedTuple):
         return self.measured if self.mark is None else self.mark
 
 
+#: What :func:`stands_of_runs` reads of a run.
+COLUMNS = (
+    "pk",
+    "submission",
+    "student",
+    "submission__attempt",
+    "submission__seconds_late",
+    "submission__grace_days_spent",
+    "submission__policy",
+    "benchmark_met",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stand:
     """One scored attempt, as far as it decides a result."""
@@ -96,19 +109,18 @@ def stands_of(course_milestone: CourseMilestone, *, students: Iterable[int] | No
     ).order_by("submission_id", "-pk")
     if students is not None:
         runs = runs.filter(student__in=list(students))
-    speaking = list(
-        runs.distinct("submission_id").values_list(
-            "pk",
-            "submission",
-            "student",
-            "submission__attempt",
-            "submission__seconds_late",
-            "submission__grace_days_spent",
-            "submission__policy",
-            "benchmark_met",
-        )
-    )
+    speaking = list(runs.distinct("submission_id").values_list(*COLUMNS))
     return stands_of_runs(speaking, course_milestone)
+
+
+def in_place_of(old: Stand, new: Stand) -> Stand:
+    """A newer run of the same submission, with the marks and the decision that people gave about the older one."""
+    criteria = {}
+    for key, points in new.criteria.items():
+        known = old.criteria.get(key)
+        mark = None if known is None or known.mark is None else scaled(known.mark, of=known.maximum, to=points.maximum)
+        criteria[key] = points._replace(mark=mark)
+    return replace(new, criteria=criteria, decided_met=old.decided_met)
 
 
 def stands_of_runs(rows: Sequence[tuple], course_milestone: CourseMilestone) -> list[Stand]:

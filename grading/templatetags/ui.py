@@ -37,6 +37,7 @@ STATES: Mapping[str, StateLook] = {
     "queued": StateLook("○", "Waiting", "run"),
     "running": StateLook("⟳", "Running", "run"),
     "scored": StateLook("✓", "Measured", "run"),
+    "held_back": StateLook("◔", "Not counted", "run"),
     "failed": StateLook("⚒", "Our problem", "ours"),
     "cancelled": StateLook("–", "Cancelled"),
     "refused": StateLook("–", "Not accepted"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -16,7 +17,8 @@ from grading import access, class_lists
 from grading.forms import RerunForm
 from grading.models import Course, Evaluation, Rerun, Submission
 from grading.pipeline import reruns
-from grading.views.answers import csv_answer, page_of, signed_in
+from grading.views.answers import chart_page, csv_answer, page_of, signed_in
+from grading.views.previews import shown
 
 RERUN_HEADER = ("Submission", "Student", "User name", "Milestone", "Attempt", "State", "Score before", "Score now")
 CHOICE = ("submission", "milestone", "which")
@@ -71,6 +73,7 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
                 what=what,
                 reason=form.cleaned_data["reason"],
                 same_draws=form.cleaned_data["draws"],
+                preview_first=form.cleaned_data["preview_first"],
             )
         except reruns.NothingToRun as refused:
             messages.error(request, str(refused))
@@ -84,20 +87,25 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
 
 @signed_in
 @never_cache
+@chart_page
 def rerun(request: HttpRequest, slug: str, rerun: int) -> HttpResponse:
     """How far a re-run is, and every score before and after; ``?csv`` is the same list as a file."""
     course = access.staff_course_for(request.user, slug)
     found = access.get_rerun(request.user, course, rerun)
     rows = _with_score_before(access.evaluations_for(request.user).filter(rerun=found))
-    changed = rows.filter(state=Evaluation.State.SCORED).exclude(score=F("before"))
+    measured = [Evaluation.State.SCORED, Evaluation.State.HELD_BACK]
+    changed = rows.filter(state__in=measured).exclude(score=F("before"))
     show = request.GET.get("show", "")
     rows = (changed if show == "changed" else rows).order_by("submission__student__person__full_name", "pk")
     if "csv" in request.GET:
         return csv_answer(f"{course.slug}-rerun-{found.pk}", RERUN_HEADER, map(_cells, rows.iterator()))
     context = _progress(course, found) | {
+        "is_instructor": access.is_instructor_of(request.user, course),
         "milestones": access.milestones_for(request.user, course),
         "page": page_of(request, rows),
         "changed": changed.count(),
+        "previews": _previews(course, found) if _waits_for_a_decision(found) else [],
+        "decisions": reruns.DECISIONS.items(),
         "show": show,
     }
     return render(request, "courses/rerun.html", context)
@@ -128,6 +136,36 @@ def _cells(run: Any) -> tuple:
     person = submission.student.person
     head = (submission.pk, person.full_name, person.username, submission.course_milestone.number, submission.attempt)
     return (*head, run.state, run.before, run.score)
+
+
+def _waits_for_a_decision(found: Rerun) -> bool:
+    """Whether what it holds back can be looked at and waits for a decision."""
+    return found.preview_first and not found.settled and reruns.counts_of([found])[found.pk].is_over
+
+
+def _previews(course: Course, found: Rerun) -> list[dict[str, Any]]:
+    """Who would rise and fall, milestone by milestone; several charts on one page have keys of their own."""
+    previews = []
+    for milestone, answer in reruns.what_if(found):
+        seen = shown(course, milestone, answer.everybody, threshold=milestone.threshold)
+        seen["chart"] = replace(seen["chart"], key=f"before-and-after-{milestone.number}")
+        previews.append(seen | {"milestone": milestone, "what_if": answer})
+    return previews
+
+
+@signed_in
+@require_POST
+def settle(request: HttpRequest, slug: str, rerun: int) -> HttpResponse:
+    """Let what was held back count, for everybody or only where it helps, or discard it. For instructors."""
+    course = access.instructor_course_for(request.user, slug)
+    found = access.get_rerun(request.user, course, rerun)
+    try:
+        counted = reruns.settle(found, request.POST.get("decision", ""), by=request.user)
+    except reruns.NothingToRun as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.success(request, f"Decided: {counted:,} of the new results count.")
+    return redirect("rerun_of_many", slug=course.slug, rerun=found.pk)
 
 
 @signed_in

@@ -70,7 +70,7 @@ def page_context(request: HttpRequest, found: Submission, *, at_the_desk: bool =
     }
     if not shown.is_final:
         return context | live_context(shown)
-    if shown.state == State.SCORED and context["sees_scores"]:
+    if shown.state in (State.SCORED, State.HELD_BACK) and context["sees_scores"]:
         context["report"] = report = report_of(_with_everything(shown), course_milestone)
         context["printed"] = report.evaluation.log if context["sees_all_output"] else report.evaluation.open_log
         context["comments"] = access.line_comments_for(request.user, found).count()
