@@ -13,8 +13,8 @@ from milestones.checks.gpt import (
     GELU_TOLERANCE,
     GRADIENT_TOLERANCES,
     LENGTH,
-    ROUNDING,
     SMALL,
+    acts,
     plain,
     positions_effect,
     token_effect,
@@ -220,8 +220,8 @@ def _by_other_means(key: str, title: str, does: str, student: Student, lab: Lab,
     return statement(
         key,
         title,
-        right=bool(effect > ROUNDING),
-        message=f"No class of its own ({sentence_of(fault)}); the GPT {'' if effect > ROUNDING else 'hardly '}{does} by other "
+        right=acts(effect),
+        message=f"No class of its own ({sentence_of(fault)}); the GPT {'' if acts(effect) else 'hardly '}{does} by other "
         "means.",
         evidence={"effect": plain(effect), "by_other_means": True},
     )

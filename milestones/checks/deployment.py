@@ -377,7 +377,8 @@ def _quantisation(student: Student, lab: Lab, network: Network) -> Measurement:
     parameters, bits = student.quantise_model()
     kept = float((student.logits(images, raw=True).argmax(axis=1) == before).mean())
     exact = bool(step <= LARGEST_STEP)
-    shrinks = array.nbytes >= LEAST_SHRINKING * taken
+    # Less than a bit for each number is no form of it.
+    shrinks = array.size <= 8 * taken and array.nbytes >= LEAST_SHRINKING * taken
     lab.figure(
         "Quantisation", f"{bits / 1e6:.2g} MB instead of {parameters / 1e6:.2g} MB, {kept:.0%} of the answers stay"
     )

@@ -45,6 +45,11 @@ def _change(before: NDArray, after: NDArray) -> float:
     return float(change.max()) if np.isfinite(change).all() else float("inf")
 
 
+def acts(effect: float) -> bool:
+    """Whether an effect is real: larger than rounding and a number. Scores that are not finite show nothing."""
+    return bool(ROUNDING < effect < float("inf"))
+
+
 def plain(value: float) -> float | str:
     return value if np.isfinite(value) else str(value)
 
@@ -115,7 +120,7 @@ def causality(student: Student, lab: Lab) -> Measurement:
         leaks.append(_change(before[:, :position], after[:, :position]))
         reacts.append(_change(before[:, position:], after[:, position:]))
     leak, reaction = max(leaks), min(reacts)
-    right = leak <= ROUNDING < reaction
+    right = leak <= ROUNDING and acts(reaction)
     if leak > ROUNDING:
         first = next(i for i, value in enumerate(leaks, 1) if value > ROUNDING)
         message = (
@@ -145,7 +150,7 @@ def positions_matter(student: Student, lab: Lab) -> Measurement:
     before = student.gpt_scores(ids, SMALL.vocabulary)
     turned = student.turn_positions(LENGTH)
     table = _change(before, student.gpt_scores(ids, SMALL.vocabulary)) if turned else None
-    right = effect > ROUNDING and (table is None or table > ROUNDING)
+    right = acts(effect) and (table is None or acts(table))
     words = "" if table is None else f", turning the table of positions upside down by {table:.2g}"
     return statement(
         positions_matter.key,
@@ -193,7 +198,7 @@ def attention_acts(student: Student, lab: Lab) -> Measurement:
     return statement(
         attention_acts.key,
         attention_acts.title,
-        right=not constant,
+        right=acts(effect),
         message=message,
         evidence={"effect": plain(effect), "constant": constant, "reacts_at": reacts_at, "queries_found": found},
     )
@@ -219,7 +224,7 @@ def residual_connections(student: Student, lab: Lab) -> Measurement:
             residual_connections.title,
             "The layers of the GPT's blocks were not found apart, so nothing can be said about its shortcuts.",
         )
-    missing = [part for part, effect in effects.items() if not effect > ROUNDING]
+    missing = [part for part, effect in effects.items() if not acts(effect)]
     names = {"attention": "attention", "dense": "the dense layers"}
     return statement(
         residual_connections.key,
