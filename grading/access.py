@@ -5,6 +5,7 @@ The rules, in full:
 - A **student** sees the courses they are enrolled in, and in them their own submissions, evaluations and results.
 - A **teaching assistant** or **instructor** sees everything of the courses where they have that role.
 - A **deactivated** enrolment shows nothing. A superuser sees everything.
+- The **test student** of a course is counted nowhere: no list, export or figure of its staff has it. It sees its own, like any.
 
 Every ``get_…`` is built on the scoped queryset beside it and raises :class:`~django.http.Http404` for "missing" and for
 "not yours" alike, so that nobody learns from an answer what exists.
@@ -53,11 +54,12 @@ def _enrolled(user: Person, course: str, roles: Collection[str] | None = None) -
 
 
 def _own_or_staff(user: Person, rows: QuerySet[Row], *, student: str, course: str) -> QuerySet[Row]:
-    """The rows that belong to ``user`` as a student, and those of courses where ``user`` is staff."""
+    """The rows that belong to ``user`` as a student, and those of courses where ``user`` is staff, without its test student."""
+    real = Q(**{f"{student}__test": False})
     if _sees_all(user):
-        return rows
+        return rows.filter(real)
     own = Q(**{f"{student}__person": user.pk, f"{student}__active": True, f"{student}__person__is_active": True})
-    return rows.filter(own | Q(_enrolled(user, course, STAFF)))
+    return rows.filter(own | (real & Q(_enrolled(user, course, STAFF))))
 
 
 # --- courses ---
@@ -125,7 +127,9 @@ def is_staff_of(user: Person, course: Course) -> bool:
 def enrollments_for(user: Person, course: Course) -> QuerySet[Enrollment]:
     """The class list for staff; a student gets their own enrolment only."""
     rows = Enrollment.objects.filter(course=course).select_related("person", "course")
-    return rows if is_staff_of(user, course) else rows.filter(person=user.pk, person__is_active=True, active=True)
+    if is_staff_of(user, course):
+        return rows.filter(test=False)
+    return rows.filter(person=user.pk, person__is_active=True, active=True)
 
 
 def get_student(user: Person, course: Course, enrollment_id: int) -> Enrollment:

@@ -317,7 +317,9 @@ def _activity_of(evaluation: Evaluation) -> tuple[int, datetime, str]:
 
 
 def count_activity(evaluation: Evaluation) -> None:
-    """Count a submission when its first result is published. Later evaluations of it change nothing."""
+    """Count a submission when its first result is published; not a later one of it, and nothing of the test student."""
+    if evaluation.submission.student.test:
+        return
     others = Evaluation.objects.filter(submission_id=evaluation.submission_id, state=Evaluation.State.SCORED)
     if others.exclude(pk=evaluation.pk).exists():
         return
@@ -354,7 +356,7 @@ def rebuild() -> tuple[int, int]:
 
 def _hours_from_scratch() -> list[HourlyActivity]:
     first_published = (
-        Evaluation.objects.filter(state=Evaluation.State.SCORED)
+        Evaluation.objects.filter(state=Evaluation.State.SCORED, student__test=False)
         .order_by("submission_id", "finished_at", "id")
         .distinct("submission_id")
         .select_related("submission")

@@ -11,7 +11,7 @@ select result.enrollment_id,
   from grading_milestoneresult result
   join grading_enrollment enrollment on enrollment.id = result.enrollment_id
  where result.course_milestone_id = %(course_milestone)s
-   and enrollment.active and enrollment.role = 'student'
+   and enrollment.active and enrollment.role = 'student' and not enrollment.test
    and result.accuracy is not null
    and result.practice_data = %(practice_data)s
  order by result.accuracy, result.enrollment_id;

@@ -7,7 +7,7 @@
 with students as (          -- who the shares are shares of
     select id
       from grading_enrollment
-     where course_id = %(course)s and role = 'student' and active
+     where course_id = %(course)s and role = 'student' and active and not test
 ),
 results as (                -- one row per student and milestone, of one kind of data; unmeasured ones have no kind yet
     select course_milestone_id, score, completed

@@ -5,4 +5,5 @@
 select count(*) filter (where not practice_data) as real_data,
        count(*) filter (where practice_data)     as practice_data
   from grading_milestoneresult
- where course_id = %(course)s and score is not null;
+ where course_id = %(course)s and score is not null
+   and enrollment_id not in (select id from grading_enrollment where course_id = %(course)s and test);

@@ -24,7 +24,7 @@ select result.enrollment_id,
   join grading_person person             on person.id = enrollment.person_id
   join grading_coursemilestone milestone on milestone.id = result.course_milestone_id
  where result.course_id = %(course)s
-   and enrollment.active and enrollment.role = 'student'
+   and enrollment.active and enrollment.role = 'student' and not enrollment.test
    and result.score is not null
    and result.practice_data = %(practice_data)s
    and (result.score < %(threshold)s or (not result.completed and result.benchmark_met is not null))
