@@ -190,6 +190,16 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# --- e-mail ---
+
+#: Where links in e-mails lead.
+SITE_ADDRESS = env.str("SITE_ADDRESS", default="http://127.0.0.1:8000").rstrip("/")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="assessment@localhost")
+#: Printed by the worker unless a mail server is named.
+globals().update(env.email_url("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = 20
+EMAIL_SECONDS = env.float("EMAIL_SECONDS", default=60)
+
 # --- the queue ---
 
 #: One slot is one evaluation at a time, and an evaluation is one busy core.
@@ -230,12 +240,16 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "interval_max": 0.1,
 }
 CELERY_TASK_DEFAULT_QUEUE = "evaluations"
-CELERY_TASK_ROUTES = {"grading.tasks.sweep": {"queue": "sweeps"}}
+CELERY_TASK_ROUTES = {
+    f"grading.tasks.{name}": {"queue": "sweeps"} for name in ("sweep", "send_emails", "tell_of_deadlines")
+}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "grading.tasks.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}}
+    "sweep": {"task": "grading.tasks.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}},
+    "emails": {"task": "grading.tasks.send_emails", "schedule": EMAIL_SECONDS, "options": {"expires": EMAIL_SECONDS}},
+    "deadlines": {"task": "grading.tasks.tell_of_deadlines", "schedule": 1800, "options": {"expires": 1800}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "beat-schedule")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from grading import notifications
 from grading.models import (
     AuditEvent,
     Course,
@@ -26,9 +27,10 @@ from grading.models import (
 
 
 def record(what: str, **details: Any) -> AuditEvent:
-    """Keep one :func:`entry`."""
+    """Keep one :func:`entry`, and tell the student whom it concerns."""
     made = entry(what, **details)
     made.save()
+    notifications.tell_of([made])
     return made
 
 
@@ -88,8 +90,8 @@ def record_each(
 
 
 def keep(entries: Iterable[AuditEvent]) -> None:
-    """Keep many of :func:`entry` at once, for changes of a whole class."""
-    AuditEvent.objects.bulk_create(entries, batch_size=1000)
+    """Keep many of :func:`entry` at once, for changes of a whole class, and tell those whom they concern."""
+    notifications.tell_of(AuditEvent.objects.bulk_create(entries, batch_size=1000))
 
 
 def concerning(submission: Submission) -> dict[str, int]:

@@ -11,6 +11,7 @@ from celery import shared_task
 from celery.signals import heartbeat_sent, worker_init, worker_ready, worker_shutdown
 from django.conf import settings
 
+from grading import notifications
 from grading.pipeline import dispatch, evaluation, workers
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,21 @@ def wake() -> None:
 def sweep() -> None:
     """Heal what a lost worker or a lost message left behind."""
     dispatch.sweep()
+
+
+@shared_task(name="grading.tasks.send_emails")
+def send_emails() -> None:
+    """Send the e-mail that waits. Where the mail server is in trouble, the next round tries again."""
+    try:
+        notifications.send_waiting()
+    except OSError as trouble:  # smtplib's exceptions are OSErrors as well
+        log.warning("emails_wait", why=str(trouble))
+
+
+@shared_task(name="grading.tasks.tell_of_deadlines")
+def tell_of_deadlines() -> None:
+    """Tell students of due dates that have come near."""
+    notifications.tell_of_deadlines()
 
 
 # --- a worker's life ---

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from grading import history, rubrics
+from grading import history, notifications, rubrics
 from grading.models import (
     BenchmarkDecision,
     CriterionScore,
@@ -81,6 +81,7 @@ def publish(
             _carry_marks_over(evaluation)
             results.count_activity(evaluation)
             results.recompute(submission.student, submission.course_milestone)
+            notifications.result_ready(evaluation)
     return evaluation
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from grading import needs_human
+from grading import needs_human, notifications
 from grading.models import Evaluation, Person
 from milestones.contract import Level
 
@@ -333,6 +333,12 @@ def account_menu(context: Mapping[str, Any]) -> dict[str, Any]:
         "chosen": theme(context),
         "theme_choices": [("system", "System"), ("light", "Light"), ("dark", "Dark")],
     }
+
+
+@register.inclusion_tag("components/bell.html", takes_context=True)
+def bell(context: Mapping[str, Any]) -> dict[str, Any]:
+    """The way to the notifications, with how many are unread."""
+    return {"unread": notifications.unread(context["request"].user)}
 
 
 @register.inclusion_tag("components/sort_header.html", takes_context=True)

@@ -98,7 +98,13 @@ def pages(course, milestone: CourseMilestone, alice, bob, dora, tia) -> dict[str
     submission = [reverse("submission", args=[each.submission_id]) for each in (result, trouble, running)]
     return {
         "nobody": ["/sign-in/", "/nothing/"],
-        "alice": ["/", reverse("course", args=in_course), reverse("milestone", args=in_milestone), *submission],
+        "alice": [
+            "/",
+            "/notifications/",
+            reverse("course", args=in_course),
+            reverse("milestone", args=in_milestone),
+            *submission,
+        ],
         "bob": [reverse("submission", args=[waiting.submission_id])],
         "dora": [
             reverse("submission", args=[dora_result.submission_id]),
