@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from grading import access, gradebook
-from grading.forms import GradebookFileForm
+from grading.gradebook_forms import GradebookFileForm
 from grading.models import Course
 from grading.views.answers import csv_answer, signed_in
 
