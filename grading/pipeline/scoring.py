@@ -91,6 +91,7 @@ def count(evaluation: Evaluation) -> None:
     evaluation.save(update_fields=["state"])
     _carry_marks_over(evaluation)
     results.count_activity(evaluation)
+    notifications.result_ready(evaluation)
 
 
 def _evaluation_values(result: contract.Evaluation, benchmark_measurement: str) -> dict[str, Any]:

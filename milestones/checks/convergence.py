@@ -229,12 +229,16 @@ class Convergence(Trial):
         first, last = self.looks[0], self.looks[-1]
         difference = first.losses - last.losses
         error = float(difference.std(ddof=1)) / np.sqrt(len(difference))
-        fell = bool(difference.mean() > 3 * error)
+        # A fall from a senseless height to the height of guessing is no learning.
+        above_chance = not last.loss < CHANCE_LOSS
+        fell = bool(difference.mean() > 3 * error) and not above_chance
+        words = f", no better than the {CHANCE_LOSS:.3f} of guessing" if above_chance else ""
         return statement(
             "loss_falls",
             TITLES["loss_falls"],
             right=fell,
-            message=f"From {first.loss:.3f} before training to {last.loss:.3f}, a fall of {difference.mean():.3f} ± {error:.3f}.",
+            message=f"From {first.loss:.3f} before training to {last.loss:.3f}{words}, "
+            f"a fall of {difference.mean():.3f} ± {error:.3f}.",
             evidence={"curve": [[look.images_seen, _finite(look.loss)] for look in self.looks]},
         )
 

@@ -135,8 +135,11 @@ def _temperature(student: Student, prompts: NDArray) -> Measurement:
     expected = float(np.max(reference.softmax(scores[:1])))
     # Twelve draws that are all alike are a surprise only where no token takes nearly all of the probability.
     stuck = not varies and expected < 0.6
-    good = asked in (0, right)
+    finite = bool(np.isfinite(scores).all())
+    good = finite and asked in (0, right)
     message = f"{right} of {asked} first tokens at temperature {COLD} are the likeliest."
+    if not finite:
+        message = "The scores of the next token are not finite numbers, so none is the likeliest."
     if stuck:
         message += " At temperature 1 the same token comes every time."
     return statement(
